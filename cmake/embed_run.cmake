@@ -1,0 +1,13 @@
+# Run by embed.cmake at build time.
+set(text "// Generated from web/. Do not edit.\n#include \"http/web_files.h\"\n\nnamespace tidemark::http {\nnamespace {\n")
+set(table "")
+set(index 0)
+foreach(file IN LISTS FILES)
+  file(READ ${ROOT}/${file} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(APPEND text "const unsigned char kFile${index}[] = {${bytes}0};\n")
+  string(APPEND table "      {\"/${file}\", {reinterpret_cast<const char*>(kFile${index}), sizeof(kFile${index}) - 1}},\n")
+  math(EXPR index "${index} + 1")
+endforeach()
+string(APPEND text "}  // namespace\n\nstd::span<const WebFile> web_files() {\n  static const WebFile files[] = {\n${table}  };\n  return files;\n}\n\n}  // namespace tidemark::http\n")
+file(WRITE ${OUTPUT} "${text}")

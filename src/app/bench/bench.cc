@@ -1,0 +1,173 @@
+#include "app/bench/bench.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+
+#include "app/bench/scenario.h"
+
+namespace tidemark::app {
+namespace {
+
+using Scenario = Result<Report> (*)(const BenchOptions&, const Target&, const Accounts&);
+
+constexpr size_t kPayloadBytesMax = 256 * 1024;
+constexpr size_t kThreadsMax = 64;
+constexpr size_t kConnectionsMax = 1'000'000;
+
+constexpr const char* kFooter =
+    "The server limits each user by default. To measure more than that, start it with\n"
+    "  --set limits.messages_per_second=1000000 --set limits.messages_burst=1000000\n"
+    "Server and load generator want a processor each:\n"
+    "  taskset -c 0 tidemark serve ... and taskset -c 1 tidemark bench ...\n"
+    "Exit code 0: everything arrived once and in order. 1: it did not, or the measurement failed. 2: wrong usage.";
+
+// What was typed, until the scenario runs.
+struct Arguments {
+  BenchOptions options;
+  std::string secret;
+  std::string secret_file;
+  bool json = false;
+};
+
+int report_failure(const Error& error, int exit_code) {
+  std::fprintf(stderr, "tidemark bench: %s\n", error.text.c_str());
+  return exit_code;
+}
+
+// What was typed goes before the environment. CLI11's envname() would not do: it fills in the option of every scenario,
+// also beside the one that runs, and they share one variable.
+Result<Secret> read_secret(const Arguments& arguments) {
+  if (arguments.secret_file.empty()) {
+    const char* const environment = std::getenv("TIDEMARK_AUTH_HS256_SECRET");
+    return Secret(arguments.secret.empty() && environment != nullptr ? environment : arguments.secret);
+  }
+  std::ifstream file(arguments.secret_file, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file) {
+    return fail(Code::not_found, "cannot read --secret-file " + arguments.secret_file);
+  }
+  // The line end is not part of it.
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) {
+    text.pop_back();
+  }
+  return Secret(std::move(text));
+}
+
+int run(Arguments& arguments, Scenario scenario) {
+  Result<Secret> secret = read_secret(arguments);
+  if (!secret) {
+    return report_failure(secret.error(), 2);
+  }
+  const Result<Accounts> accounts = Accounts::make(std::move(*secret), arguments.options.tenant);
+  if (!accounts) {
+    return report_failure(accounts.error(), 2);
+  }
+  const Result<Target> target = parse_target(arguments.options.url);
+  if (!target) {
+    return report_failure(target.error(), target.error().code == Code::invalid_field ? 2 : 1);
+  }
+  const Result<Report> report = scenario(arguments.options, *target, *accounts);
+  if (!report) {
+    return report_failure(report.error(), 1);
+  }
+  std::fputs((arguments.json ? to_json_text(*report) : to_table(*report)).c_str(), stdout);
+  return report->verified() ? 0 : 1;
+}
+
+void add_common_options(CLI::App& command, Arguments& arguments) {
+  BenchOptions& options = arguments.options;
+  command.add_option("--url", options.url, "The server: ws://HOST:PORT, with /PATH if it is not /api/v1/ws/connect")
+      ->capture_default_str();
+  auto* const file = command
+                         .add_option("--secret-file", arguments.secret_file,
+                                     "File with the server's auth.hs256_secret, to sign tokens with "
+                                     "(default: the environment's TIDEMARK_AUTH_HS256_SECRET)")
+                         ->type_name("FILE");
+  command
+      .add_option("--secret", arguments.secret,
+                  "The secret itself; visible to other users of the machine, so rather a file or the environment")
+      ->excludes(file);
+  command.add_option("--tenant", options.tenant, "Tenant of all users")->capture_default_str();
+  command.add_option("--pid", options.pid, "Process id of the server, to tell its CPU time and memory")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--threads", options.threads, "Threads of the load generator")
+      ->check(CLI::Range(size_t{1}, kThreadsMax))
+      ->capture_default_str();
+  command.add_flag("--json", arguments.json, "One JSON object instead of a table");
+  command.footer(kFooter);
+}
+
+void add_message_options(CLI::App& command, BenchOptions& options) {
+  command.add_option("--payload", options.payload, "Bytes of each message's content")
+      ->check(CLI::Range(kPayloadBytesMin, kPayloadBytesMax))
+      ->capture_default_str();
+  auto* const window =
+      command
+          .add_option("--window", options.window,
+                      "Messages of each sender in flight: not yet acknowledged and received by everybody")
+          ->check(CLI::Range(1, 65'536))
+          ->capture_default_str();
+  command
+      .add_option("--rate", options.rate,
+                  "Messages a second, all senders together, however many are in flight; latency counts from the "
+                  "moment a message was planned for")
+      ->check(CLI::Range(0.001, 1e7))
+      ->excludes(window);
+  auto* const seconds = command.add_option("--seconds", options.seconds, "How long to send")
+                            ->check(CLI::Range(0.001, 86'400.0))
+                            ->capture_default_str();
+  command.add_option("--messages", options.messages, "How many to send, all senders together, however long it takes")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}))
+      ->excludes(seconds);
+}
+
+CLI::App& add_scenario(CLI::App& bench, const std::string& name, const std::string& description, Scenario scenario,
+                       const std::shared_ptr<Arguments>& arguments, int& exit_code) {
+  CLI::App& command = *bench.add_subcommand(name, description);
+  add_common_options(command, *arguments);
+  command.callback([arguments, scenario, &exit_code] { exit_code = run(*arguments, scenario); });
+  return command;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& root, int& exit_code) {
+  CLI::App& bench = *root.add_subcommand("bench", "Put load on a running server and verify every delivery");
+  bench.require_subcommand(1);
+  bench.footer(kFooter);
+  // The callbacks keep it alive.
+  const auto arguments = std::make_shared<Arguments>();
+  BenchOptions& options = arguments->options;
+
+  CLI::App& fanout = add_scenario(bench, "fanout", "One publisher, many subscribers of one group", run_fanout,
+                                  arguments, exit_code);
+  add_message_options(fanout, options);
+  fanout.add_option("--subscribers", options.subscribers, "Connections that receive, each of its own user")
+      ->check(CLI::Range(size_t{1}, kConnectionsMax))
+      ->capture_default_str();
+
+  CLI::App& direct = add_scenario(bench, "direct", "Pairs of users, one writes to the other", run_direct, arguments,
+                                  exit_code);
+  add_message_options(direct, options);
+  direct.add_option("--pairs", options.pairs, "Pairs, two connections each")
+      ->check(CLI::Range(size_t{1}, kConnectionsMax / 2))
+      ->capture_default_str();
+
+  CLI::App& idle = add_scenario(bench, "idle", "Connections that do nothing: connects a second, memory of each",
+                                run_idle, arguments, exit_code);
+  idle.add_option("--connections", options.connections, "Connections, each of its own user and device")
+      ->check(CLI::Range(size_t{1}, kConnectionsMax))
+      ->capture_default_str();
+  idle.add_option("--group-size", options.group_size, "Users in one conversation; 0: nobody is in any")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  idle.add_option("--hold", options.hold, "Seconds to stay before memory is measured")
+      ->check(CLI::Range(0.0, 86'400.0))
+      ->capture_default_str();
+}
+
+}  // namespace tidemark::app

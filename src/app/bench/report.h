@@ -1,0 +1,45 @@
+// What a measurement found, for people and for machines.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "app/bench/histogram.h"
+#include "app/bench/process_stats.h"
+#include "app/bench/sequence_check.h"
+
+namespace tidemark::app {
+
+// A part without a value was not measured and is not shown.
+struct Report {
+  std::string title;        // the scenario
+  std::string description;  // its parameters
+  std::chrono::nanoseconds elapsed{};
+
+  uint64_t messages = 0;    // that were sent
+  uint64_t deliveries = 0;  // messages that arrived, each counted once for each receiver
+  uint64_t unanswered = 0;  // messages without a `sent`
+  Histogram ack_latency;       // from when a message was due to be sent until its `sent`
+  Histogram delivery_latency;  // the same until it arrived
+  Violations violations;
+
+  uint64_t connections = 0;
+  std::optional<double> connects_per_second;
+
+  // Of the server: at the start and at the end of what was measured.
+  std::optional<ProcessStats> server_before;
+  std::optional<ProcessStats> server_after;
+  std::chrono::microseconds own_cpu{};
+
+  // Whether every message was answered and delivered once and in order.
+  bool verified() const { return violations == Violations{} && unanswered == 0; }
+};
+
+// Aligned lines.
+std::string to_table(const Report& report);
+// One JSON object with a line end. Durations carry their unit in the name.
+std::string to_json_text(const Report& report);
+
+}  // namespace tidemark::app

@@ -1,0 +1,196 @@
+#include "app/config.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "app/config_sources.h"
+#include "app/config_table.h"
+#include "app/config_value.h"
+
+namespace tidemark::app {
+namespace {
+
+constexpr size_t kFileBytesMax = 1 << 20;
+constexpr size_t kValueFileBytesMax = 64 << 10;
+
+std::string file_name_of(const ConfigKey& key) { return std::string(key.name) + std::string(kFileSuffix); }
+
+// Puts the key in front and the origin behind what apply() or a file says.
+Error about(const ConfigKey& key, const Error& error, std::string_view origin) {
+  return Error{error.code, std::string(key.name) + ": " + error.text + " (" + std::string(origin) + ")",
+               std::string(key.name), 0};
+}
+
+const GivenKey* find_given(const GivenKeys& given, std::string_view name) {
+  const auto found = given.find(name);
+  return found == given.end() ? nullptr : &found->second;
+}
+
+GivenKey default_of(const ConfigKey& key, bool dev) {
+  if (dev && !key.dev_default.empty()) {
+    return GivenKey{{{std::string(key.dev_default)}, false}, "dev"};
+  }
+  const std::string text = key.compute_default != nullptr ? key.compute_default() : std::string(key.default_text);
+  return GivenKey{{{text}, false}, "default"};
+}
+
+// The content of the file that NAME_file names, without the newline that editors leave at its end.
+Result<GivenKey> read_file_form(const ConfigKey& key, const GivenKey& file) {
+  if (file.value.is_list) {
+    return about(key, fail(Code::invalid_field, file_name_of(key) + " is one path, not a list"), file.origin);
+  }
+  const std::string& path = file.value.items.at(0);
+  auto content = read_text_file(path, kValueFileBytesMax);
+  if (!content) {
+    return about(key, content.error(), file.origin);
+  }
+  std::string text = *std::move(content);
+  for (const char end : {'\n', '\r'}) {
+    if (text.ends_with(end)) {
+      text.pop_back();
+    }
+  }
+  return GivenKey{{{std::move(text)}, false}, file.origin + ", read from " + path};
+}
+
+// The value of a key and where it comes from; the default if nobody gave one.
+Result<GivenKey> value_of(const ConfigKey& key, const GivenKeys& given, bool dev) {
+  const GivenKey* direct = find_given(given, key.name);
+  const GivenKey* file = has_file_form(key) ? find_given(given, file_name_of(key)) : nullptr;
+  if (direct != nullptr && file != nullptr) {
+    return about(key, fail(Code::invalid_field, file_name_of(key) + " is given too; give one of the two"),
+                 direct->origin + "; " + file->origin);
+  }
+  if (file != nullptr) {
+    return read_file_form(key, *file);
+  }
+  return direct != nullptr ? *direct : default_of(key, dev);
+}
+
+// What one row cannot say.
+Status check_together(const Config& config) {
+  if (config.heartbeat.timeout <= config.heartbeat.interval) {
+    return invalid_field("heartbeat.timeout", "heartbeat.timeout: " + format_duration(config.heartbeat.timeout) +
+                                                  " must be longer than heartbeat.interval, " +
+                                                  format_duration(config.heartbeat.interval));
+  }
+  if (config.session.ttl > config.session.ttl_max) {
+    return invalid_field("session.ttl", "session.ttl: " + format_duration(config.session.ttl) +
+                                            " must not be longer than session.ttl_max, " +
+                                            format_duration(config.session.ttl_max));
+  }
+  return {};
+}
+
+Result<GivenKeys> gather(const ConfigSources& sources) {
+  GivenKeys given;
+  if (sources.file) {
+    const auto text = read_text_file(*sources.file, kFileBytesMax);
+    if (!text) {
+      return text.error();
+    }
+    if (auto read = read_yaml(*text, *sources.file, given); !read) {
+      return read.error();
+    }
+  }
+  if (auto read = read_environment(sources.environment, given); !read) {
+    return read.error();
+  }
+  if (auto read = read_set(sources.set, given); !read) {
+    return read.error();
+  }
+  for (const auto& [name, value] : given) {
+    if (!available(*find_key(name))) {
+      return invalid_field(name, name + ": not available in this version (" + value.origin + ")");
+    }
+  }
+  return given;
+}
+
+// Nobody gave a value and there is no default: the Config's own empty value stays.
+bool is_none(const ConfigKey& key, const GivenKey& value) {
+  return value.origin == "default" && key.default_text.empty();
+}
+
+}  // namespace
+
+std::map<std::string, std::string> process_environment() {
+  std::map<std::string, std::string> variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const size_t equals = text.find('=');
+    if (text.starts_with("TIDEMARK_") && equals != std::string_view::npos) {
+      variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+  }
+  return variables;
+}
+
+Result<LoadedConfig> load_config(const ConfigSources& sources) {
+  const auto given = gather(sources);
+  if (!given) {
+    return given.error();
+  }
+  LoadedConfig loaded;
+  for (const ConfigKey& key : config_table()) {
+    if (!available(key)) {
+      continue;
+    }
+    const Result<GivenKey> value = value_of(key, *given, sources.dev);
+    if (!value) {
+      return value.error();
+    }
+    std::string shown = "none";
+    if (!is_none(key, *value)) {
+      auto applied = apply(key, value->value, loaded.config);
+      if (!applied) {
+        return about(key, applied.error(), value->origin);
+      }
+      shown = *std::move(applied);
+    }
+    loaded.entries.push_back({std::string(key.name), std::move(shown), value->origin});
+  }
+  if (auto checked = check_together(loaded.config); !checked) {
+    return checked.error();
+  }
+  return loaded;
+}
+
+std::string config_reference_markdown() {
+  std::string table =
+      "| key | environment | default | allowed | meaning |\n"
+      "|---|---|---|---|---|\n";
+  for (const ConfigKey& key : config_table()) {
+    if (!available(key)) {
+      continue;
+    }
+    table += "| `" + std::string(key.name) + "` | `" + environment_name(key.name) + "` | ";
+    table += key.default_text.empty() ? "none" : std::string(key.default_text);
+    if (!key.dev_default.empty()) {
+      table += " (`--dev`: " + std::string(key.dev_default) + ")";
+    }
+    table += " | " + allowed_text(key) + (has_file_form(key) ? "; also as `" + file_name_of(key) + "`" : "") + " | " +
+             std::string(key.help) + " |\n";
+  }
+  return table;
+}
+
+std::string check_config_text(const LoadedConfig& loaded) {
+  size_t key_width = 0;
+  size_t value_width = 0;
+  for (const ConfigEntry& entry : loaded.entries) {
+    key_width = std::max(key_width, entry.key.size());
+    value_width = std::max(value_width, std::min<size_t>(entry.value.size(), 32));
+  }
+  std::string text;
+  for (const ConfigEntry& entry : loaded.entries) {
+    text += entry.key + std::string(key_width - entry.key.size() + 2, ' ') + entry.value +
+            std::string(value_width - std::min(entry.value.size(), value_width) + 2, ' ') + entry.origin + "\n";
+  }
+  return text;
+}
+
+}  // namespace tidemark::app

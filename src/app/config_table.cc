@@ -1,0 +1,207 @@
+#include "app/config_table.h"
+
+#include <algorithm>
+#include <boost/asio/ip/host_name.hpp>
+#include <thread>
+#include <type_traits>
+
+#include "app/config_value.h"
+#include "core/ids.h"
+
+namespace tidemark::app {
+namespace {
+
+using std::chrono::days;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr uint64_t operator""_KiB(unsigned long long n) { return n << 10; }
+constexpr uint64_t operator""_MiB(unsigned long long n) { return n << 20; }
+constexpr uint64_t operator""_GiB(unsigned long long n) { return n << 30; }
+
+template <auto Group, auto Member>
+auto& at(Config& config) {
+  return config.*Group.*Member;
+}
+
+template <auto Group, auto Member>
+void assign(Config& config, size_t index) {
+  auto& value = at<Group, Member>(config);
+  value = static_cast<std::remove_reference_t<decltype(value)>>(index);
+}
+
+constexpr std::string_view kSynchronousNames[] = {"full", "normal"};
+constexpr std::string_view kVisibilityNames[] = {"tenant", "contacts"};
+constexpr std::string_view kLevelNames[] = {"debug", "info", "warn", "error"};
+constexpr std::string_view kFormatNames[] = {"text", "json"};
+
+bool any_text(std::string_view) { return true; }
+bool is_storage_url(std::string_view url) {
+  constexpr std::string_view kSqlite = "sqlite:";
+  return url == "memory:" || (url.starts_with(kSqlite) && url.size() > kSqlite.size());
+}
+
+// A host name that cannot be a node id (none, or longer than one may be) leaves the choice to the operator.
+std::string host_name() {
+  boost::system::error_code failed;
+  return boost::asio::ip::host_name(failed);
+}
+std::string core_count() { return std::to_string(std::max(1U, std::thread::hardware_concurrency())); }
+
+using C = Config;
+constexpr Unavailable kNotYet;
+constexpr Unavailable kUrlNotYet{true};
+
+const ConfigKey kTable[] = {
+    {"http.listen", "0.0.0.0:8080", ListenerKey{at<&C::http, &C::Http::listen>},
+     "WebSocket, REST and the demo page; plain HTTP, so beyond a private network it belongs behind a proxy with TLS",
+     "127.0.0.1:8080"},
+    {"http.allowed_origins", "",
+     ListKey{at<&C::http, &C::Http::allowed_origins>, "origins like https://app.example.com", is_origin},
+     "web pages that may connect, compared exactly; none: pages of the same host only"},
+    {"http.tls.cert", "", kNotYet},
+    {"http.tls.key", "", kNotYet},
+    {"http.trusted_proxies", "", kNotYet},
+
+    {"gateway.metrics_listen", "127.0.0.1:9100", ListenerKey{at<&C::gateway, &C::Gateway::metrics_listen>},
+     "metrics of a node that has only the role gateway"},
+
+    {"session.grpc_listen", "127.0.0.1:9001", kNotYet},
+    {"session.metrics_listen", "127.0.0.1:9101", ListenerKey{at<&C::session, &C::Session::metrics_listen>},
+     "metrics of the whole process, Prometheus text"},
+    {"session.ttl", "24h", DurationKey{at<&C::session, &C::Session::ttl>, minutes(1), days(365)},
+     "life of a session that asks for none"},
+    {"session.ttl_max", "30d", DurationKey{at<&C::session, &C::Session::ttl_max>, minutes(1), days(365)},
+     "longest life a session may ask for"},
+    {"session.idle_after", "5m", DurationKey{at<&C::session, &C::Session::idle_after>, seconds(1), hours(24)},
+     "a session without a heartbeat for this long is idle"},
+
+    {"statesync.grpc_listen", "127.0.0.1:9002", kNotYet},
+    {"statesync.metrics_listen", "127.0.0.1:9102", kNotYet},
+    {"statesync.lock_ttl", "30s", kNotYet},
+    {"statesync.conflict_policy", "merge", kNotYet},
+    {"statesync.compact_after", "10000", kNotYet},
+    {"statesync.content", "4MiB", kNotYet},
+    {"statesync.bookmark", "10s", kNotYet},
+
+    {"grpc.tls.cert", "", kNotYet},
+    {"grpc.tls.key", "", kNotYet},
+    {"grpc.tls.client_ca", "", kNotYet},
+    {"grpc.insecure", "false", kNotYet},
+    {"grpc.reflection", "true", kNotYet},
+
+    {"storage.url", "sqlite:./data/tidemark.db",
+     UrlKey{at<&C::storage, &C::Storage::url>, "sqlite:PATH or memory:", is_storage_url},
+     "where everything is kept; memory: forgets it all at exit"},
+    {"storage.pool", "16", kNotYet},
+    {"storage.readers", "2", CountKey{at<&C::storage, &C::Storage::readers>, 1, 64},
+     "threads that read from the store"},
+    {"storage.statement_timeout", "2s", kNotYet},
+    {"storage.synchronous", "full", ChoiceKey{kSynchronousNames, assign<&C::storage, &C::Storage::synchronous>},
+     "normal is faster and may lose acknowledged messages when the machine loses power"},
+
+    {"redis.url", "", kUrlNotYet},
+    {"redis.connections", "4", kNotYet},
+    {"redis.timeout", "1s", kNotYet},
+    {"redis.retries", "3", kNotYet},
+
+    {"auth.hs256_secret", "", SecretKey{at<&C::auth, &C::Auth::hs256_secret>, 32},
+     "signs and checks HS256 tokens; `serve` without `--dev` needs this or `auth.jwks_file`"},
+    {"auth.hs256_secret_previous", "", SecretKey{at<&C::auth, &C::Auth::hs256_secret_previous>, 32},
+     "still accepted while tokens move to a new secret"},
+    {"auth.jwks_file", "", TextKey{at<&C::auth, &C::Auth::jwks_file>, "path", any_text},
+     "public keys that check RS256, ES256 and EdDSA tokens, a JWK set"},
+    {"auth.issuer", "", TextKey{at<&C::auth, &C::Auth::issuer>, "text", any_text},
+     "the `iss` that a token must have; none: not checked"},
+    {"auth.audience", "", TextKey{at<&C::auth, &C::Auth::audience>, "text", any_text},
+     "the `aud` that a token must have; none: not checked"},
+
+    {"node.id", "host name", TextKey{at<&C::node, &C::Node::id>, "1 to 128 bytes", is_valid_id},
+     "name of this node, different on every node", {}, host_name},
+    {"node.roles", "gateway, session, statesync", kNotYet},
+    {"node.workers", "one per core", CountKey{at<&C::node, &C::Node::workers>, 1, 1024},
+     "threads that serve connections", {}, core_count},
+
+    {"limits.frame", "512KiB", BytesKey{at<&C::limits, &C::Limits::frame>, 1_KiB, 16_MiB},
+     "WebSocket message from a client; a longer one closes the connection (1009)"},
+    {"limits.fragments", "64", CountKey{at<&C::limits, &C::Limits::fragments>, 1, 65'536},
+     "fragments of one WebSocket message"},
+    {"limits.depth", "32", CountKey{at<&C::limits, &C::Limits::depth>, 4, 256}, "nesting of JSON from a client"},
+    {"limits.content", "256KiB", BytesKey{at<&C::limits, &C::Limits::content>, 16, 16_MiB}, "content of one message"},
+    {"limits.data", "64KiB", BytesKey{at<&C::limits, &C::Limits::data>, 16, 16_MiB},
+     "data of a signal, and of the metadata of one object"},
+    {"limits.queue", "1MiB", BytesKey{at<&C::limits, &C::Limits::queue>, 4_KiB, 1_GiB},
+     "bytes waiting for one connection; beyond it live frames are not queued and the device reads the log later"},
+    {"limits.inflight", "256", CountKey{at<&C::limits, &C::Limits::inflight>, 1, 65'536},
+     "unanswered commands of one connection; beyond it the socket is not read"},
+    {"limits.write_stall", "10s", DurationKey{at<&C::limits, &C::Limits::write_stall>, milliseconds(100), minutes(10)},
+     "a connection that takes no byte for this long is closed (4101)"},
+    {"limits.messages_per_second", "20", CountKey{at<&C::limits, &C::Limits::messages_per_second>, 1, 1'000'000},
+     "messages of one user, in the long run"},
+    {"limits.messages_burst", "40", CountKey{at<&C::limits, &C::Limits::messages_burst>, 1, 1'000'000},
+     "messages of one user at once"},
+    {"limits.members", "10000", CountKey{at<&C::limits, &C::Limits::members>, 2, 1'000'000},
+     "members of one conversation"},
+    {"limits.receipt_members", "100", CountKey{at<&C::limits, &C::Limits::receipt_members>, 0, 10'000},
+     "larger conversations get no read and delivered frames"},
+    {"limits.watches", "1000", CountKey{at<&C::limits, &C::Limits::watches>, 0, 1'000'000},
+     "users whose presence one connection may watch"},
+    {"limits.connections", "1000000", CountKey{at<&C::limits, &C::Limits::connections>, 1, 10'000'000},
+     "connections of this node"},
+    {"limits.connections_per_user", "20", CountKey{at<&C::limits, &C::Limits::connections_per_user>, 1, 100'000},
+     "connections of one user (4007)"},
+    {"limits.connections_per_ip", "0", kNotYet},
+    {"limits.handshakes_per_second", "0", kNotYet},
+    {"limits.replay_entries", "1000", CountKey{at<&C::limits, &C::Limits::replay_entries>, 1, 100'000},
+     "newest entries per stream that a resume replays"},
+    {"limits.register_timeout", "10s",
+     DurationKey{at<&C::limits, &C::Limits::register_timeout>, milliseconds(100), minutes(5)},
+     "from the handshake to a registered device (4002)"},
+    {"limits.handshake_timeout", "5s",
+     DurationKey{at<&C::limits, &C::Limits::handshake_timeout>, milliseconds(100), minutes(5)},
+     "from the TCP connection to the end of the HTTP request"},
+    {"limits.http_body", "1MiB", BytesKey{at<&C::limits, &C::Limits::http_body>, 1_KiB, 64_MiB},
+     "body of an HTTP request"},
+
+    {"heartbeat.interval", "30s",
+     DurationKey{at<&C::heartbeat, &C::Heartbeat::interval>, milliseconds(100), hours(1)},
+     "silence after which the server pings"},
+    {"heartbeat.timeout", "90s", DurationKey{at<&C::heartbeat, &C::Heartbeat::timeout>, milliseconds(200), hours(2)},
+     "silence after which a connection is dropped (4202); longer than the interval"},
+
+    {"presence.lease", "15s", kNotYet},
+    {"presence.grace", "5s", DurationKey{at<&C::presence, &C::Presence::grace>, seconds(0), minutes(10)},
+     "time to come back before the others are told that a user is offline"},
+    {"presence.visibility", "tenant", ChoiceKey{kVisibilityNames, assign<&C::presence, &C::Presence::visibility>},
+     "who may watch a user: everybody of the tenant, or those who share a conversation"},
+
+    {"cursors.store_every", "5s", DurationKey{at<&C::cursors, &C::Cursors::store_every>, milliseconds(10), minutes(10)},
+     "how often what devices acknowledged is written; a crash repeats at most this much"},
+
+    {"retention.messages", "forever",
+     DurationOrForeverKey{at<&C::retention, &C::Retention::messages>, minutes(1), days(36'500)},
+     "age at which messages are deleted"},
+    {"retention.sync", "7d", DurationKey{at<&C::retention, &C::Retention::sync>, minutes(1), days(3'650)},
+     "age at which entries of a user's own stream are deleted"},
+    {"retention.devices", "30d", DurationKey{at<&C::retention, &C::Retention::devices>, minutes(1), days(3'650)},
+     "a device that was away for longer is forgotten and starts anew"},
+
+    {"drain.grace", "30s", DurationKey{at<&C::drain, &C::Drain::grace>, seconds(0), hours(1)},
+     "time in which a stopping node hands its connections over"},
+    {"drain.connections_per_second", "500", CountKey{at<&C::drain, &C::Drain::connections_per_second>, 1, 1'000'000},
+     "connections that a stopping node closes per second, more if the grace would not do"},
+
+    {"log.level", "info", ChoiceKey{kLevelNames, assign<&C::log, &C::Log::level>}, "lines below it are not written"},
+    {"log.format", "text", ChoiceKey{kFormatNames, assign<&C::log, &C::Log::format>}, "one line per event, on stderr"},
+
+    {"tracing.otlp_endpoint", "", kUrlNotYet},
+    {"tracing.service_name", "tidemark", kNotYet},
+};
+
+}  // namespace
+
+std::span<const ConfigKey> config_table() { return kTable; }
+
+}  // namespace tidemark::app

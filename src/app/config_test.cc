@@ -1,0 +1,438 @@
+#include "app/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <string>
+#include <thread>
+
+#include "app/config_table.h"
+#include "app/config_value.h"
+
+namespace tidemark::app {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+
+const std::string kLongSecret(32, 's');
+
+class ConfigLoading : public testing::Test {
+ protected:
+  ConfigLoading() : folder_(testing::TempDir() + "tidemark_config_" + std::to_string(getpid())) {
+    std::filesystem::create_directories(folder_);
+  }
+  ~ConfigLoading() override { std::filesystem::remove_all(folder_); }
+
+  std::string file(const std::string& name, const std::string& content) {
+    const std::string path = folder_ + "/" + name;
+    std::ofstream(path, std::ios::binary) << content;
+    return path;
+  }
+  ConfigSources& yaml(const std::string& content) {
+    sources_.file = file("conf.yaml", content);
+    return sources_;
+  }
+
+  Config load() {
+    auto loaded = load_config(sources_);
+    EXPECT_TRUE(loaded.ok()) << loaded.error().text;
+    entries_ = loaded->entries;
+    return loaded->config;
+  }
+  Config load_yaml(const std::string& content) {
+    yaml(content);
+    return load();
+  }
+  // The text of the error, which must be there.
+  std::string refused() {
+    const auto loaded = load_config(sources_);
+    EXPECT_FALSE(loaded.ok());
+    field_ = loaded.ok() ? "" : loaded.error().field;
+    return loaded.ok() ? "" : loaded.error().text;
+  }
+  std::string yaml_refused(const std::string& content) {
+    yaml(content);
+    return refused();
+  }
+  std::string set_refused(const std::string& argument) {
+    sources_ = {};
+    sources_.set = {argument};
+    return refused();
+  }
+  ConfigEntry entry(const std::string& key) const {
+    for (const ConfigEntry& entry : entries_) {
+      if (entry.key == key) {
+        return entry;
+      }
+    }
+    ADD_FAILURE() << key;
+    return {};
+  }
+
+  std::string folder_;
+  ConfigSources sources_;
+  std::vector<ConfigEntry> entries_;
+  std::string field_;
+};
+
+TEST_F(ConfigLoading, DefaultsAreThoseOfTheContract) {
+  const Config config = load();
+  EXPECT_EQ(config.http.listen, (Endpoint{"0.0.0.0", 8080}));
+  EXPECT_THAT(config.http.allowed_origins, IsEmpty());
+  EXPECT_EQ(config.gateway.metrics_listen, (Endpoint{"127.0.0.1", 9100}));
+  EXPECT_EQ(config.session.metrics_listen, (Endpoint{"127.0.0.1", 9101}));
+  EXPECT_EQ(config.session.ttl, 24h);
+  EXPECT_EQ(config.session.ttl_max, 720h);
+  EXPECT_EQ(config.session.idle_after, 5min);
+  EXPECT_EQ(config.storage.url, "sqlite:./data/tidemark.db");
+  EXPECT_EQ(config.storage.readers, 2u);
+  EXPECT_EQ(config.storage.synchronous, Synchronous::full);
+  EXPECT_TRUE(config.auth.hs256_secret.empty());
+  EXPECT_FALSE(config.node.id.empty());
+  EXPECT_EQ(config.node.workers, std::max(1u, std::thread::hardware_concurrency()));
+  EXPECT_EQ(config.limits.frame, 512u * 1024);
+  EXPECT_EQ(config.limits.fragments, 64u);
+  EXPECT_EQ(config.limits.depth, 32u);
+  EXPECT_EQ(config.limits.content, 256u * 1024);
+  EXPECT_EQ(config.limits.data, 64u * 1024);
+  EXPECT_EQ(config.limits.queue, 1024u * 1024);
+  EXPECT_EQ(config.limits.inflight, 256u);
+  EXPECT_EQ(config.limits.write_stall, 10s);
+  EXPECT_EQ(config.limits.messages_per_second, 20u);
+  EXPECT_EQ(config.limits.messages_burst, 40u);
+  EXPECT_EQ(config.limits.members, 10'000u);
+  EXPECT_EQ(config.limits.receipt_members, 100u);
+  EXPECT_EQ(config.limits.watches, 1'000u);
+  EXPECT_EQ(config.limits.connections, 1'000'000u);
+  EXPECT_EQ(config.limits.connections_per_user, 20u);
+  EXPECT_EQ(config.limits.replay_entries, 1'000u);
+  EXPECT_EQ(config.limits.register_timeout, 10s);
+  EXPECT_EQ(config.limits.handshake_timeout, 5s);
+  EXPECT_EQ(config.limits.http_body, 1024u * 1024);
+  EXPECT_EQ(config.heartbeat.interval, 30s);
+  EXPECT_EQ(config.heartbeat.timeout, 90s);
+  EXPECT_EQ(config.presence.grace, 5s);
+  EXPECT_EQ(config.presence.visibility, PresenceVisibility::tenant);
+  EXPECT_EQ(config.cursors.store_every, 5s);
+  EXPECT_EQ(config.retention.messages, std::nullopt);
+  EXPECT_EQ(config.retention.sync, 168h);
+  EXPECT_EQ(config.retention.devices, 720h);
+  EXPECT_EQ(config.drain.grace, 30s);
+  EXPECT_EQ(config.drain.connections_per_second, 500u);
+  EXPECT_EQ(config.log.level, LogLevel::info);
+  EXPECT_EQ(config.log.format, LogFormat::text);
+}
+
+TEST_F(ConfigLoading, LaterSourcesWinAndSayWhereTheyAre) {
+  const std::string path = *yaml("limits:\n  frame: 2KiB\n  depth: 5\n  inflight: 6\nlog.level: debug\n").file;
+  sources_.environment = {{"TIDEMARK_LIMITS_DEPTH", "7"}, {"TIDEMARK_LIMITS_INFLIGHT", "8"}, {"HOME", "/"}};
+  sources_.set = {"limits.inflight=9", "limits.inflight=10"};
+  const Config config = load();
+  EXPECT_EQ(config.limits.frame, 2048u);
+  EXPECT_EQ(config.limits.depth, 7u);
+  EXPECT_EQ(config.limits.inflight, 10u);
+  EXPECT_EQ(config.log.level, LogLevel::debug);
+  EXPECT_EQ(entry("limits.frame").origin, "file " + path + ":2");
+  EXPECT_EQ(entry("limits.frame").value, "2KiB");
+  EXPECT_EQ(entry("limits.depth").origin, "environment TIDEMARK_LIMITS_DEPTH");
+  EXPECT_EQ(entry("limits.inflight").origin, "--set");
+  EXPECT_EQ(entry("log.level").origin, "file " + path + ":5");
+  EXPECT_EQ(entry("log.format").origin, "default");
+}
+
+TEST_F(ConfigLoading, DevListensOnLoopbackUnlessToldOtherwise) {
+  sources_.dev = true;
+  EXPECT_EQ(load().http.listen, (Endpoint{"127.0.0.1", 8080}));
+  EXPECT_EQ(entry("http.listen").origin, "dev");
+  sources_.set = {"http.listen=0.0.0.0:80"};
+  EXPECT_EQ(load().http.listen, (Endpoint{"0.0.0.0", 80}));
+}
+
+TEST_F(ConfigLoading, ReadsEveryKindOfValue) {
+  sources_.set = {"http.listen=[::1]:0",         "session.metrics_listen=off",   "storage.url=memory:",
+                  "storage.synchronous=normal",  "presence.visibility=contacts", "retention.messages=400d",
+                  "presence.grace=0s",           "limits.queue=5000",            "log.format=json",
+                  "auth.issuer=https://id.test", "node.id=eins",                 "limits.write_stall=250ms"};
+  sources_.environment = {{"TIDEMARK_HTTP_ALLOWED_ORIGINS", "https://a.test, http://b.test:81"}};
+  const Config config = load();
+  EXPECT_EQ(config.http.listen, (Endpoint{"::1", 0}));
+  EXPECT_EQ(config.session.metrics_listen, std::nullopt);
+  EXPECT_EQ(config.storage.url, "memory:");
+  EXPECT_EQ(config.storage.synchronous, Synchronous::normal);
+  EXPECT_EQ(config.presence.visibility, PresenceVisibility::contacts);
+  EXPECT_EQ(config.retention.messages, Milliseconds(24h * 400));
+  EXPECT_EQ(config.presence.grace, 0s);
+  EXPECT_EQ(config.limits.queue, 5000u);
+  EXPECT_EQ(config.limits.write_stall, 250ms);
+  EXPECT_EQ(config.log.format, LogFormat::json);
+  EXPECT_EQ(config.auth.issuer, "https://id.test");
+  EXPECT_EQ(config.node.id, "eins");
+  EXPECT_THAT(config.http.allowed_origins, ElementsAre("https://a.test", "http://b.test:81"));
+  EXPECT_EQ(entry("http.listen").value, "[::1]:0");
+  EXPECT_EQ(entry("session.metrics_listen").value, "off");
+  EXPECT_EQ(entry("auth.audience").value, "none");
+  EXPECT_EQ(entry("http.allowed_origins").value, "https://a.test, http://b.test:81");
+}
+
+TEST_F(ConfigLoading, AListInTheFileIsAList) {
+  EXPECT_THAT(load_yaml("http:\n  allowed_origins:\n    - https://a.test\n    - https://b.test\n").http.allowed_origins,
+              ElementsAre("https://a.test", "https://b.test"));
+  EXPECT_THAT(load_yaml("http: {allowed_origins: []}").http.allowed_origins, IsEmpty());
+}
+
+// Every key that has a smallest and a largest value takes both and refuses what lies one beyond.
+TEST_F(ConfigLoading, EveryRangeEndsWhereItSays) {
+  const auto accepts = [&](std::string_view name, const std::string& value) {
+    for (const ConfigKey& key : config_table()) {
+      if (key.name == name) {
+        Config config;
+        return apply(key, {{value}, false}, config).ok();
+      }
+    }
+    return false;
+  };
+  const auto check = [&](std::string_view name, uint64_t min, uint64_t max, const std::string& unit) {
+    EXPECT_TRUE(accepts(name, std::to_string(min) + unit)) << name;
+    EXPECT_TRUE(accepts(name, std::to_string(max) + unit)) << name;
+    EXPECT_FALSE(accepts(name, std::to_string(max + 1) + unit)) << name;
+    EXPECT_FALSE(min > 0 && accepts(name, std::to_string(min - 1) + unit)) << name;
+    EXPECT_FALSE(accepts(name, "-1" + unit)) << name;
+    EXPECT_FALSE(accepts(name, "")) << name;
+  };
+  int checked = 0;
+  for (const ConfigKey& key : config_table()) {
+    std::visit(
+        [&](const auto& kind) {
+          using Kind = std::decay_t<decltype(kind)>;
+          if constexpr (std::is_same_v<Kind, BytesKey> || std::is_same_v<Kind, CountKey>) {
+            check(key.name, kind.min, kind.max, "");
+            ++checked;
+          } else if constexpr (std::is_same_v<Kind, DurationKey> || std::is_same_v<Kind, DurationOrForeverKey>) {
+            check(key.name, kind.min.count(), kind.max.count(), "ms");
+            EXPECT_EQ(accepts(key.name, "forever"), (std::is_same_v<Kind, DurationOrForeverKey>)) << key.name;
+            ++checked;
+          }
+        },
+        key.kind);
+  }
+  EXPECT_GE(checked, 30);
+}
+
+TEST_F(ConfigLoading, AnErrorNamesKeyValueRangeAndOrigin) {
+  EXPECT_EQ(set_refused("limits.frame=1023"),
+            "limits.frame: \"1023\" is not allowed; allowed: 1KiB to 16MiB (--set)");
+  EXPECT_EQ(field_, "limits.frame");
+  EXPECT_EQ(set_refused("session.ttl=1y"), "session.ttl: \"1y\" is not allowed; allowed: 1m to 365d (--set)");
+  EXPECT_THAT(set_refused("log.level=loud"), HasSubstr("\"loud\" is not allowed; allowed: debug, info, warn, error"));
+  EXPECT_THAT(set_refused("http.listen=8080"), HasSubstr("allowed: HOST:PORT, [IPV6]:PORT or off"));
+  EXPECT_THAT(set_refused("node.id="), StartsWith("node.id: \"\" is not allowed"));
+  EXPECT_THAT(set_refused("http.allowed_origins=https://a.test,*"), StartsWith("http.allowed_origins: \"*\" is not"));
+  EXPECT_THAT(set_refused("auth.issuer=a\nb"), StartsWith("auth.issuer: \"a?b\" is not"));
+  EXPECT_THAT(set_refused("auth.issuer=\xff"), StartsWith("auth.issuer: \"?\" is not"));
+  EXPECT_THAT(set_refused("auth.issuer=" + std::string(4097, 'x')), HasSubstr("xxx...\" is not"));
+}
+
+TEST_F(ConfigLoading, ValuesThatContradictEachOtherAreRefused) {
+  sources_.set = {"heartbeat.interval=30s", "heartbeat.timeout=30s"};
+  EXPECT_THAT(refused(), HasSubstr("heartbeat.timeout: 30s must be longer than heartbeat.interval, 30s"));
+  sources_.set = {"heartbeat.interval=30s", "heartbeat.timeout=30001ms"};
+  load();
+  sources_.set = {"session.ttl=2h", "session.ttl_max=1h"};
+  EXPECT_THAT(refused(), HasSubstr("session.ttl: 2h must not be longer than session.ttl_max, 1h"));
+  sources_.set = {"session.ttl=1h", "session.ttl_max=1h"};
+  load();
+}
+
+TEST_F(ConfigLoading, AnUnknownKeyIsAnErrorThatNamesTheNearest) {
+  EXPECT_EQ(set_refused("http.listn=off"), "http.listn: unknown key; the nearest known one is http.listen (--set)");
+  EXPECT_THAT(set_refused("=off"), HasSubstr("unknown key"));
+  EXPECT_THAT(set_refused("limits.frame_file=x"), HasSubstr("nearest known one is limits.frame"));
+  EXPECT_THAT(set_refused("auth.hs256_secret_fil=x"), HasSubstr("nearest known one is auth.hs256_secret_file"));
+  sources_ = {};
+  sources_.environment = {{"TIDEMARK_LIMIT_FRAME", "1"}};
+  EXPECT_EQ(refused(),
+            "TIDEMARK_LIMIT_FRAME: unknown key; the nearest known one is TIDEMARK_LIMITS_FRAME (environment)");
+  sources_ = {};
+  EXPECT_EQ(yaml_refused("log:\n  level: info\n  formt: json\n"),
+            "log.formt: unknown key; the nearest known one is log.format (file " + folder_ + "/conf.yaml:3)");
+}
+
+TEST_F(ConfigLoading, VariablesOfTestsAndTracesAreNotConfiguration) {
+  sources_.environment = {{"TIDEMARK_TRACES", "1"}, {"TIDEMARK_TEST_ANYTHING", "1"}, {"TIDEMARKED", "1"}};
+  load();
+  sources_.environment = {{"TIDEMARK_TESTING", "1"}};
+  EXPECT_THAT(refused(), HasSubstr("TIDEMARK_TESTING: unknown key"));
+}
+
+TEST_F(ConfigLoading, SetWantsKeyAndValue) {
+  EXPECT_THAT(set_refused("limits.frame"), HasSubstr("limits.frame: --set wants key=value"));
+  sources_.set = {"auth.audience=a=b"};
+  EXPECT_EQ(load().auth.audience, "a=b");
+}
+
+TEST_F(ConfigLoading, AKeyOfAnotherVersionIsNotAcceptedSilently) {
+  for (const ConfigKey& key : config_table()) {
+    if (!available(key)) {
+      EXPECT_THAT(set_refused(std::string(key.name) + "=1"),
+                  StartsWith(std::string(key.name) + ": not available in this version"));
+    }
+  }
+  EXPECT_THAT(yaml_refused("http: {tls: {cert: a.pem}}"), StartsWith("http.tls.cert: not available in this version"));
+  EXPECT_THAT(set_refused("redis.url_file=x"), StartsWith("redis.url_file: not available in this version"));
+  sources_ = {};
+  sources_.environment = {{"TIDEMARK_REDIS_URL", "redis://user:password@host"}};
+  EXPECT_THAT(refused(), AllOf(StartsWith("redis.url: not available"), Not(HasSubstr("password"))));
+}
+
+TEST_F(ConfigLoading, OtherStoresAreRefusedWithoutShowingTheirPassword) {
+  EXPECT_THAT(set_refused("storage.url=postgresql://u:pass@db/x"),
+              AllOf(StartsWith("storage.url: "), HasSubstr("allowed: sqlite:PATH or memory:"), Not(HasSubstr("pass"))));
+  EXPECT_THAT(set_refused("storage.url=sqlite:"), HasSubstr("storage.url"));
+  EXPECT_THAT(set_refused("storage.url=memory:x"), HasSubstr("storage.url"));
+  EXPECT_THAT(set_refused("storage.url="), HasSubstr("storage.url"));
+}
+
+TEST_F(ConfigLoading, SecretsAreLongAndHidden) {
+  sources_.set = {"auth.hs256_secret=" + kLongSecret};
+  EXPECT_EQ(load().auth.hs256_secret.reveal(), kLongSecret);
+  EXPECT_EQ(entry("auth.hs256_secret").value, "[hidden]");
+  EXPECT_EQ(entry("auth.hs256_secret_previous").value, "none");
+  EXPECT_THAT(check_config_text(*load_config(sources_)), Not(HasSubstr(kLongSecret)));
+
+  EXPECT_EQ(set_refused("auth.hs256_secret=" + kLongSecret.substr(1)),
+            "auth.hs256_secret: the secret has 31 bytes; allowed: at least 32 bytes (--set)");
+  EXPECT_THAT(set_refused("auth.hs256_secret_previous=short"), Not(HasSubstr("short")));
+  EXPECT_THAT(set_refused("auth.hs256_secret="), HasSubstr("the secret has 0 bytes"));
+}
+
+TEST_F(ConfigLoading, SecretsAndUrlsComeFromFilesToo) {
+  const std::string secret = file("secret", kLongSecret + "\r\n");
+  const std::string previous = file("previous", kLongSecret + "\n\n");
+  const std::string url = file("url", "sqlite:/x.db\n");
+  sources_.set = {"auth.hs256_secret_file=" + secret, "storage.url_file=" + url};
+  sources_.environment = {{"TIDEMARK_AUTH_HS256_SECRET_PREVIOUS_FILE", previous}};
+  const Config config = load();
+  EXPECT_EQ(config.auth.hs256_secret.reveal(), kLongSecret);
+  EXPECT_EQ(config.auth.hs256_secret_previous.reveal(), kLongSecret + "\n");
+  EXPECT_EQ(config.storage.url, "sqlite:/x.db");
+  EXPECT_EQ(entry("auth.hs256_secret").origin, "--set, read from " + secret);
+  EXPECT_EQ(entry("auth.hs256_secret").value, "[hidden]");
+}
+
+TEST_F(ConfigLoading, ASecretTwiceAMissingOrAHugeFileIsRefused) {
+  const std::string secret = file("secret", kLongSecret);
+  yaml("auth: {hs256_secret: " + kLongSecret + "}");
+  sources_.set = {"auth.hs256_secret_file=" + secret};
+  EXPECT_THAT(refused(), AllOf(HasSubstr("auth.hs256_secret: auth.hs256_secret_file is given too"),
+                               HasSubstr("conf.yaml:1; --set"), Not(HasSubstr(kLongSecret))));
+  EXPECT_THAT(set_refused("auth.hs256_secret_file=" + folder_ + "/none"),
+              AllOf(StartsWith("auth.hs256_secret: file "), HasSubstr("cannot be read: No such file")));
+  EXPECT_THAT(set_refused("auth.hs256_secret_file=" + folder_), HasSubstr("cannot be read: Is a directory"));
+  EXPECT_THAT(set_refused("auth.hs256_secret_file=" + file("short", "x\n")), HasSubstr("the secret has 1 bytes"));
+  EXPECT_THAT(set_refused("auth.hs256_secret_file=" + file("huge", std::string(65'537, 'x'))),
+              HasSubstr("is longer than 64KiB"));
+  sources_.set = {"auth.hs256_secret_file=" + file("large", std::string(65'536, 'x'))};
+  load();
+}
+
+TEST_F(ConfigLoading, TheFileMustBeAMapOfPlainValues) {
+  EXPECT_THAT(yaml_refused("just text"), HasSubstr("a map of keys is expected"));
+  EXPECT_THAT(yaml_refused("- log.level"), HasSubstr("a map of keys is expected"));
+  EXPECT_THAT(yaml_refused("limits: 5"), StartsWith("limits: a group of keys, not a key"));
+  EXPECT_THAT(yaml_refused("limits: [5]"), StartsWith("limits: a group of keys, not a key"));
+  EXPECT_THAT(yaml_refused("limits: {frame: [1KiB]}"), StartsWith("limits.frame: a list is not allowed"));
+  EXPECT_THAT(yaml_refused("limits: {frame: {bytes: 1KiB}}"), StartsWith("limits.frame.bytes: unknown key"));
+  EXPECT_THAT(yaml_refused("limits:\n  frame:\n"), StartsWith("limits.frame: no value is given"));
+  EXPECT_THAT(yaml_refused("limits: {frame: {}}"), StartsWith("limits.frame: unknown key"));
+  EXPECT_THAT(yaml_refused("wrong: {}"), StartsWith("wrong: unknown key"));
+  EXPECT_THAT(yaml_refused("wrong:\n  deep:\n    er: 1\n"), StartsWith("wrong.deep.er: unknown key"));
+  EXPECT_THAT(yaml_refused("wrong:"), StartsWith("wrong: no value is given"));
+  EXPECT_THAT(yaml_refused("http: {allowed_origins: [[a]]}"), HasSubstr("a list holds plain values only"));
+  EXPECT_THAT(yaml_refused("http: {allowed_origins: [{a: b}]}"), HasSubstr("a list holds plain values only"));
+  EXPECT_THAT(yaml_refused("http: {allowed_origins: [~]}"), HasSubstr("a list holds plain values only"));
+  EXPECT_THAT(yaml_refused("{? [a] : b}"), HasSubstr("a key is a plain name"));
+  EXPECT_THAT(yaml_refused("'': b"), HasSubstr("a key is empty"));
+  EXPECT_THAT(yaml_refused("auth: {hs256_secret_file: [a]}"), HasSubstr("one path, not a list"));
+  EXPECT_THAT(yaml_refused("\"a\\nb\": 1"), StartsWith("a?b: unknown key"));
+}
+
+TEST_F(ConfigLoading, AnEmptyFileAndEmptyGroupsAreFine) {
+  for (const char* text : {"", "# nothing\n", "---\n", "limits:\n#  frame: 1KiB\nlog: {}\n", "\xEF\xBB\xBFlog: {}\n"}) {
+    EXPECT_EQ(load_yaml(text).limits.frame, 512u * 1024) << text;
+  }
+}
+
+TEST_F(ConfigLoading, AKeyTwiceIsRefused) {
+  EXPECT_THAT(yaml_refused("log.level: info\nlog.level: warn\n"), StartsWith("log.level: given twice (file "));
+  EXPECT_THAT(yaml_refused("log: {level: info}\nlog.level: warn\n"), HasSubstr("conf.yaml:2)"));
+}
+
+TEST_F(ConfigLoading, AliasesBombsAndSeveralDocumentsAreRefused) {
+  EXPECT_THAT(yaml_refused("log: {level: &a info, format: *a}"), HasSubstr("anchors (&name) are not supported"));
+  EXPECT_THAT(yaml_refused("a: &a [x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n"), HasSubstr("anchors"));
+  EXPECT_THAT(yaml_refused("log: {level: info}\n---\nlog: {level: warn}\n"), HasSubstr("here starts another"));
+  for (const char* open : {"[", "{", "a: {", "- ", "? "}) {
+    std::string deep;
+    for (int i = 0; i < 20'000; ++i) {
+      deep += open;
+    }
+    EXPECT_THAT(yaml_refused(deep), HasSubstr("conf.yaml")) << open;
+  }
+}
+
+TEST_F(ConfigLoading, WhatIsNotYamlIsRefusedWithItsLine) {
+  EXPECT_THAT(yaml_refused("log:\n  level: info: warn\n"), AllOf(HasSubstr("conf.yaml:2"), HasSubstr(": not YAML: ")));
+  EXPECT_THAT(yaml_refused("log: *nobody"), HasSubstr("conf.yaml:1"));
+  EXPECT_THAT(yaml_refused("log.level: \"\xff\""), HasSubstr("not UTF-8"));
+  EXPECT_THAT(yaml_refused(std::string("log.level: info\0", 16)), HasSubstr("not UTF-8"));
+  EXPECT_THAT(yaml_refused(std::string((1 << 20) + 1, '#')), HasSubstr("is longer than 1MiB"));
+  sources_.file = folder_ + "/none.yaml";
+  EXPECT_THAT(refused(), HasSubstr("none.yaml cannot be read: No such file"));
+}
+
+TEST_F(ConfigLoading, CheckConfigPrintsEveryKeyOnOneLine) {
+  sources_.set = {"log.level=warn"};
+  const auto loaded = load_config(sources_);
+  const std::string text = check_config_text(*loaded);
+  EXPECT_EQ(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')), loaded->entries.size());
+  EXPECT_THAT(text, testing::ContainsRegex("log\\.level +warn +--set\n"));
+  EXPECT_THAT(text, testing::ContainsRegex("limits\\.frame +512KiB +default\n"));
+}
+
+TEST(ConfigReference, HasARowOfFiveColumnsPerAvailableKey) {
+  const std::string table = config_reference_markdown();
+  EXPECT_THAT(table, HasSubstr("| `http.listen` | `TIDEMARK_HTTP_LISTEN` | 0.0.0.0:8080 (`--dev`: 127.0.0.1:8080) | "));
+  EXPECT_THAT(table, HasSubstr("also as `auth.hs256_secret_file`"));
+  EXPECT_THAT(table, Not(HasSubstr("http.tls")));
+  std::istringstream lines(table);
+  for (std::string line; std::getline(lines, line);) {
+    EXPECT_EQ(std::count(line.begin(), line.end(), '|'), 6) << line;
+  }
+}
+
+TEST(ConfigTable, NamesAreUniqueAlsoAsVariablesAndEveryKeyIsExplained) {
+  std::set<std::string> variables;
+  for (const ConfigKey& key : config_table()) {
+    EXPECT_TRUE(variables.insert(environment_name(key.name)).second) << key.name;
+    if (has_file_form(key)) {
+      EXPECT_TRUE(variables.insert(environment_name(key.name) + "_FILE").second) << key.name;
+    }
+    EXPECT_EQ(available(key), !key.help.empty()) << key.name;
+  }
+}
+
+}  // namespace
+}  // namespace tidemark::app

@@ -1,0 +1,66 @@
+#include "app/data_directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+namespace tidemark::app {
+namespace {
+
+std::filesystem::path directory_of(const std::string& database_path) {
+  const auto parent = std::filesystem::path(database_path).parent_path();
+  return parent.empty() ? std::filesystem::path(".") : parent;
+}
+
+}  // namespace
+
+Result<DataDirectory> DataDirectory::open(const std::string& database_path) {
+  const std::filesystem::path directory = directory_of(database_path);
+  std::error_code error;
+  if (!std::filesystem::exists(directory, error)) {
+    std::filesystem::create_directories(directory, error);
+    if (error) {
+      return fail(Code::unavailable, "cannot make " + directory.string() + ": " + error.message());
+    }
+    std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
+  }
+  const std::string path = (directory / "tidemark.lock").string();
+  const int lock = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock < 0) {
+    return fail(Code::unavailable, "cannot open " + path + ": " + std::strerror(errno));
+  }
+  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    ::close(lock);
+    return fail(Code::unavailable, "another tidemark uses " + directory.string() +
+                                       ": stop it, or give this one its own storage.url");
+  }
+  return DataDirectory(directory.string(), lock);
+}
+
+DataDirectory::~DataDirectory() {
+  if (lock_ >= 0) {
+    ::close(lock_);
+  }
+}
+
+std::string DataDirectory::dev_secret_path(const std::string& database_path) {
+  return (directory_of(database_path) / "dev.secret").string();
+}
+
+Status DataDirectory::write_dev_secret(const std::string& secret) const {
+  const std::string path = path_ + "/dev.secret";
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const bool written = file >= 0 && ::write(file, secret.data(), secret.size()) == static_cast<ssize_t>(secret.size());
+  if (file >= 0) {
+    ::close(file);
+  }
+  return written ? Status() : Status(fail(Code::unavailable, "cannot write " + path));
+}
+
+void DataDirectory::remove_dev_secret() const { ::unlink((path_ + "/dev.secret").c_str()); }
+
+}  // namespace tidemark::app

@@ -1,0 +1,314 @@
+#include "app/node.h"
+
+#include <fstream>
+#include <future>
+#include <sstream>
+
+#include "app/store.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "gateway/gateway.h"
+#include "http/openapi.h"
+#include "http/rest.h"
+#include "http/server.h"
+#include "presence/presence.h"
+#include "stream/retention.h"
+
+namespace tidemark::app {
+namespace {
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) {
+    return fail(Code::unavailable, "cannot read " + path);
+  }
+  return text.str();
+}
+
+Result<std::shared_ptr<const account::KeySet>> make_keys(const Config& config, const Secret& session_key) {
+  account::KeySources sources;
+  sources.hs256_secret = config.auth.hs256_secret;
+  sources.hs256_secret_previous = config.auth.hs256_secret_previous;
+  sources.session_key = session_key;
+  if (!config.auth.jwks_file.empty()) {
+    auto jwks = read_file(config.auth.jwks_file);
+    if (!jwks.ok()) {
+      return jwks.error();
+    }
+    sources.jwks = std::move(*jwks);
+  }
+  return account::KeySet::make(sources);
+}
+
+std::string host_of(const Endpoint& endpoint) { return endpoint.host; }
+
+}  // namespace
+
+// In the order in which they are made; destroyed in the opposite order.
+struct Node::Parts {
+  Parts(Config given, NodeOptions node_options) : config(std::move(given)), options(std::move(node_options)) {}
+
+  void make_rooms(Store opened, std::shared_ptr<const account::KeySet> keys);
+  void make_doors();
+  http::Readiness readiness() const;
+
+  const Config config;
+  const NodeOptions options;
+  SystemClock clock;
+  SystemRandom random;
+  MetricRegistry metrics;
+  std::optional<Store> store;
+  std::unique_ptr<WorkerPool> workers;
+  std::unique_ptr<stream::Fanout> fanout;
+  std::unique_ptr<stream::Engine> engine;
+  std::unique_ptr<account::Account> account;
+  std::unique_ptr<command::RateLimiter> limiter;
+  std::unique_ptr<command::Table> table;
+  std::unique_ptr<session::Sessions> sessions;
+  std::unique_ptr<device::Devices> devices;
+  std::unique_ptr<conversation::Conversations> conversations;
+  std::unique_ptr<presence::Presence> presence;
+  std::unique_ptr<stream::Retention> retention;
+  std::unique_ptr<gateway::Gateway> gateway;
+  std::unique_ptr<http::Rest> rest;
+  std::unique_ptr<http::Server> http;
+  std::unique_ptr<http::Server> metrics_http;
+  bool started = false;
+};
+
+void Node::Parts::make_rooms(Store opened, std::shared_ptr<const account::KeySet> keys) {
+  store.emplace(std::move(opened));
+  storage::Database& database = *store->database;
+  workers = std::make_unique<WorkerPool>(static_cast<int>(config.node.workers), clock);
+  fanout = std::make_unique<stream::Fanout>(*workers, database, stream::FanoutOptions{}, metrics);
+  engine = std::make_unique<stream::Engine>(*fanout, database, stream::ReplayOptions{}, metrics);
+  account::Expectations expectations;
+  expectations.issuer = config.auth.issuer;
+  expectations.audience = config.auth.audience;
+  account = std::make_unique<account::Account>(std::move(keys), std::move(expectations), clock);
+  limiter = std::make_unique<command::RateLimiter>(
+      *workers, command::RateOptions{static_cast<double>(config.limits.messages_per_second),
+                                     static_cast<double>(config.limits.messages_burst)});
+  table = std::make_unique<command::Table>(*limiter, clock);
+
+  session::SessionOptions session_options;
+  session_options.ttl = config.session.ttl;
+  session_options.ttl_max = config.session.ttl_max;
+  session_options.idle_after = config.session.idle_after;
+  session_options.connections_per_user = config.limits.connections_per_user;
+  sessions = std::make_unique<session::Sessions>(*workers, database, *account, clock, random, session_options, metrics);
+
+  device::DeviceOptions device_options;
+  device_options.store_every = config.cursors.store_every;
+  device_options.forget_after = config.retention.devices;
+  device_options.data_bytes = config.limits.data;
+  devices = std::make_unique<device::Devices>(*workers, database, *engine, *sessions, clock, device_options);
+
+  conversation::ConversationOptions conversation_options;
+  conversation_options.content_bytes = config.limits.content;
+  conversation_options.data_bytes = config.limits.data;
+  conversation_options.members = config.limits.members;
+  conversation_options.receipt_members = config.limits.receipt_members;
+  conversation_options.store_receipts_every = config.cursors.store_every;
+  conversations = std::make_unique<conversation::Conversations>(*workers, database, *engine, *sessions, *devices, clock,
+                                                                random, conversation_options, metrics);
+  devices->set_confirm_listener([this](const UserKey& user, const stream::StreamKey& key, int64_t seq) {
+    conversations->delivered(user, key, seq);
+  });
+
+  presence::PresenceOptions presence_options;
+  presence_options.grace = config.presence.grace;
+  presence_options.watches = config.limits.watches;
+  presence::Presence::Visibility visibility;
+  if (config.presence.visibility == PresenceVisibility::contacts) {
+    visibility = [this](UserKey viewer, std::vector<std::string> users) {
+      return conversations->share(std::move(viewer), std::move(users));
+    };
+  }
+  presence = std::make_unique<presence::Presence>(*workers, *sessions, clock, presence_options, std::move(visibility),
+                                                  metrics);
+
+  std::vector<stream::RetentionRule> rules{{stream::StreamKind::self, config.retention.sync, {}}};
+  if (config.retention.messages) {
+    rules.push_back({stream::StreamKind::conversation, *config.retention.messages,
+                     &conversation::Conversations::forget_states});
+  }
+  retention = std::make_unique<stream::Retention>(*workers, database, clock, std::move(rules));
+
+  sessions->add_commands(*table);
+  devices->add_commands(*table);
+  presence->add_commands(*table);
+  conversations->add_commands(*table);
+  table->freeze();
+}
+
+void Node::Parts::make_doors() {
+  gateway::GatewayOptions gateway_options;
+  gateway_options.frames.message_bytes = config.limits.frame;
+  gateway_options.frames.fragments = config.limits.fragments;
+  gateway_options.depth = config.limits.depth;
+  gateway_options.content_bytes = config.limits.content;
+  gateway_options.queue_bytes = config.limits.queue;
+  gateway_options.inflight = config.limits.inflight;
+  gateway_options.connections = config.limits.connections;
+  gateway_options.write_stall = config.limits.write_stall;
+  gateway_options.heartbeat_interval = config.heartbeat.interval;
+  gateway_options.heartbeat_timeout = config.heartbeat.timeout;
+  gateway_options.register_timeout = config.limits.register_timeout;
+  gateway_options.replay.per_stream = static_cast<int64_t>(config.limits.replay_entries);
+  gateway_options.replay.total = gateway_options.replay.per_stream * 10;
+  gateway_options.drain_grace = config.drain.grace;
+  gateway_options.drain_per_second = config.drain.connections_per_second;
+  gateway_options.allowed_origins = config.http.allowed_origins;
+  gateway_options.node = config.node.id;
+  gateway_options.epoch = store->epoch;
+  gateway_options.dev = options.dev;
+  gateway = std::make_unique<gateway::Gateway>(
+      gateway::Gateway::Parts{*workers, *store->database, *engine, *account, *sessions, *devices, *conversations,
+                              *limiter, *table, clock, random, metrics,
+                              [](int status, std::string_view code, std::string_view text, const auto& headers) {
+                                return http::refusal(status, code, text, headers);
+                              }},
+      std::move(gateway_options));
+  sessions->set_door(gateway->door());
+
+  http::ServerOptions http_options;
+  http_options.handshake_timeout = config.limits.handshake_timeout;
+  http_options.body_bytes = config.limits.http_body;
+  http_options.allowed_origins = config.http.allowed_origins;
+  http_options.loopback_hosts_only = options.dev;
+  http_options.demo = options.dev;
+  http::ServerHooks hooks;
+  hooks.upgrade = [this](http::Upgrade upgrade) {
+    gateway->accept({std::move(upgrade.socket), std::move(upgrade.head), std::move(upgrade.early_bytes),
+                     std::move(upgrade.client_ip), upgrade.client_port});
+  };
+  hooks.readiness = [this] { return readiness(); };
+  rest = std::make_unique<http::Rest>(*table, *account, *sessions);
+  http = std::make_unique<http::Server>(*workers, metrics, table.get(), rest.get(), std::move(http_options), hooks);
+  http::ServerOptions metrics_options;
+  metrics_options.metrics_only = true;
+  hooks.upgrade = nullptr;
+  metrics_http =
+      std::make_unique<http::Server>(*workers, metrics, nullptr, nullptr, std::move(metrics_options), std::move(hooks));
+}
+
+http::Readiness Node::Parts::readiness() const {
+  const bool healthy = store->database->healthy();
+  const bool draining = gateway->draining();
+  http::Readiness readiness;
+  readiness.ready = healthy && !draining;
+  JsonWriter(readiness.json)
+      .begin()
+      .field("ready", readiness.ready)
+      .field("storage", healthy ? "ok" : "failed")
+      .field("draining", draining)
+      .field("bus", "ok")
+      .end();
+  return readiness;
+}
+
+Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Node::~Node() { stop(); }
+
+Result<std::unique_ptr<Node>> Node::make(const Config& config, NodeOptions options) {
+  auto parts = std::make_unique<Parts>(config, std::move(options));
+  auto store = open_store(config, parts->metrics, parts->clock, parts->random, parts->options.on_storage_failure);
+  if (!store.ok()) {
+    return store.error();
+  }
+  auto keys = make_keys(config, store->session_key);
+  if (!keys.ok()) {
+    return keys.error();
+  }
+  if (parts->options.dev && store->directory) {
+    if (const Status written = store->directory->write_dev_secret(config.auth.hs256_secret.reveal()); !written.ok()) {
+      return written.error();
+    }
+  }
+  parts->make_rooms(std::move(*store), std::move(*keys));
+  parts->make_doors();
+  return std::unique_ptr<Node>(new Node(std::move(parts)));
+}
+
+Status Node::start() {
+  Parts& parts = *parts_;
+  const Listener& metrics_listen =
+      parts.config.session.metrics_listen ? parts.config.session.metrics_listen : parts.config.gateway.metrics_listen;
+  if (parts.config.http.listen) {
+    const Status listening = parts.http->listen(host_of(*parts.config.http.listen), parts.config.http.listen->port);
+    if (!listening.ok()) {
+      return listening.error();
+    }
+  }
+  if (metrics_listen) {
+    const Status listening = parts.metrics_http->listen(host_of(*metrics_listen), metrics_listen->port);
+    if (!listening.ok()) {
+      return listening.error();
+    }
+  }
+  parts.started = true;
+  parts.workers->start();
+  parts.sessions->start();
+  parts.devices->start();
+  parts.retention->start();
+  return {};
+}
+
+void Node::drain() {
+  Parts& parts = *parts_;
+  parts.presence->hold();
+  parts.http->begin_drain();
+  auto gone = std::make_shared<std::promise<void>>();
+  parts.gateway->drain([gone] { gone->set_value(); });
+  gone->get_future().wait_for(parts.config.drain.grace + std::chrono::seconds(5));
+  parts.http->stop_listening();
+  // Markers and cursors that wait for their batch are worth a moment; what was acknowledged is stored already.
+  auto stored = std::make_shared<std::promise<void>>();
+  parts.workers->at(0).post([&parts, stored] {
+    spawn([](Parts& all, std::shared_ptr<std::promise<void>> done) -> Task<> {
+      co_await all.conversations->store_all();
+      co_await all.devices->store_all();
+      done->set_value();
+    }(parts, stored));
+  });
+  stored->get_future().wait_for(std::chrono::seconds(5));
+}
+
+void Node::stop() {
+  Parts& parts = *parts_;
+  if (!parts.started) {
+    return;
+  }
+  parts.started = false;
+  parts.http->stop_listening();
+  parts.metrics_http->stop_listening();
+  parts.workers->stop_and_join();
+  parts.store->database->close();
+  if (parts.options.dev && parts.store->directory) {
+    parts.store->directory->remove_dev_secret();
+  }
+}
+
+Status Node::reload(const Config& config) {
+  Config effective = config;
+  if (effective.auth.hs256_secret.empty()) {
+    effective.auth.hs256_secret = parts_->config.auth.hs256_secret;  // of a --dev run
+  }
+  auto keys = make_keys(effective, parts_->store->session_key);
+  if (!keys.ok()) {
+    return keys.error();
+  }
+  parts_->account->replace_keys(std::move(*keys));
+  log_level(config.log.level);
+  return {};
+}
+
+int Node::http_port() const { return parts_->http->port(); }
+
+std::string Node::openapi() const { return http::openapi(*parts_->table); }
+
+}  // namespace tidemark::app

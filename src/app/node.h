@@ -1,0 +1,43 @@
+// Node: one running Tidemark: every part made, wired and started, drained and stopped. The only place that knows all.
+//
+// Owner: the thread that made it. start() and stop() once each; drain() before stop() for a gentle end.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "app/config.h"
+
+namespace tidemark::app {
+
+struct NodeOptions {
+  bool dev = false;
+  std::function<void()> on_storage_failure;  // called once, on a storage thread: only a restart recovers
+};
+
+class Node {
+ public:
+  // Opens the store and wires everything. Errors say what to do.
+  static Result<std::unique_ptr<Node>> make(const Config& config, NodeOptions options);
+  ~Node();
+
+  Status start();
+  // Refuses newcomers, sends clients away a few at a time; returns when the last one has gone or `drain.grace` and a
+  // little more is over.
+  void drain();
+  // What is accepted is committed; then everything ends.
+  void stop();
+  // New keys and log level. What cannot be changed while running is not looked at.
+  Status reload(const Config& config);
+
+  int http_port() const;
+  std::string openapi() const;
+
+ private:
+  struct Parts;
+  explicit Node(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace tidemark::app

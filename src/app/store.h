@@ -1,0 +1,32 @@
+// Opening the configured store: the only place that names a storage backend.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "app/config.h"
+#include "app/data_directory.h"
+#include "core/metrics.h"
+#include "core/random.h"
+#include "storage/database.h"
+
+namespace tidemark::app {
+
+struct Store {
+  std::optional<DataDirectory> directory;  // none for memory:
+  std::unique_ptr<storage::Database> database;
+  std::string epoch;
+  Secret session_key;   // signs session tokens
+  int migrations = 0;   // applied now
+};
+
+// Takes the data directory, opens the database, brings its schema up to date.
+Result<Store> open_store(const Config& config, MetricRegistry& metrics, const Clock& clock, Random& random,
+                         std::function<void()> on_failure);
+
+// The database file of storage.url; nothing for memory:.
+std::optional<std::string> sqlite_path(const Config& config);
+
+}  // namespace tidemark::app

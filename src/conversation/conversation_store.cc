@@ -1,0 +1,347 @@
+#include "conversation/conversation_store.h"
+
+#include <algorithm>
+
+namespace tidemark::conversation {
+namespace {
+
+using storage::Sql;
+using storage::Statement;
+using storage::Transaction;
+using stream::StreamId;
+
+constexpr Sql kTables[] = {
+    {"CREATE TABLE conversations (stream BIGINT PRIMARY KEY, tenant TEXT NOT NULL, conversation_id TEXT NOT NULL,"
+     " kind INTEGER NOT NULL, title TEXT NOT NULL, metadata TEXT NOT NULL, created_by TEXT NOT NULL,"
+     " created_at BIGINT NOT NULL, deleted INTEGER NOT NULL, client_id TEXT, hash BIGINT NOT NULL,"
+     " UNIQUE (tenant, conversation_id))"},
+    {"CREATE UNIQUE INDEX conversations_client ON conversations (tenant, created_by, client_id)"
+     " WHERE client_id IS NOT NULL"},
+    {"CREATE TABLE members (stream BIGINT NOT NULL, user_id TEXT NOT NULL, tenant TEXT NOT NULL, role INTEGER NOT NULL,"
+     " joined_seq BIGINT NOT NULL, joined_at BIGINT NOT NULL, read_seq BIGINT NOT NULL, read_ordinal BIGINT NOT NULL,"
+     " delivered_seq BIGINT NOT NULL, PRIMARY KEY (stream, user_id)) WITHOUT ROWID",
+     "CREATE TABLE members (stream BIGINT NOT NULL, user_id TEXT NOT NULL, tenant TEXT NOT NULL, role INTEGER NOT NULL,"
+     " joined_seq BIGINT NOT NULL, joined_at BIGINT NOT NULL, read_seq BIGINT NOT NULL, read_ordinal BIGINT NOT NULL,"
+     " delivered_seq BIGINT NOT NULL, PRIMARY KEY (stream, user_id))"},
+    {"CREATE INDEX members_user ON members (tenant, user_id, stream)"},
+    {"CREATE TABLE message_state (stream BIGINT NOT NULL, seq BIGINT NOT NULL, deleted INTEGER NOT NULL,"
+     " content TEXT, edited_at BIGINT NOT NULL, reacted INTEGER NOT NULL, PRIMARY KEY (stream, seq)) WITHOUT ROWID",
+     "CREATE TABLE message_state (stream BIGINT NOT NULL, seq BIGINT NOT NULL, deleted INTEGER NOT NULL,"
+     " content TEXT, edited_at BIGINT NOT NULL, reacted INTEGER NOT NULL, PRIMARY KEY (stream, seq))"},
+    {"CREATE TABLE reactions (stream BIGINT NOT NULL, seq BIGINT NOT NULL, name TEXT NOT NULL, user_id TEXT NOT NULL,"
+     " PRIMARY KEY (stream, seq, name, user_id)) WITHOUT ROWID",
+     "CREATE TABLE reactions (stream BIGINT NOT NULL, seq BIGINT NOT NULL, name TEXT NOT NULL, user_id TEXT NOT NULL,"
+     " PRIMARY KEY (stream, seq, name, user_id))"},
+    // A user's own messages after the read marker are not unread to that user.
+    {"CREATE INDEX entries_messages ON entries (stream, author, seq) WHERE kind = 0"},
+    // Which edits lose their text when their message is deleted.
+    {"CREATE TABLE message_edits (stream BIGINT NOT NULL, target BIGINT NOT NULL, seq BIGINT NOT NULL,"
+     " PRIMARY KEY (stream, target, seq)) WITHOUT ROWID",
+     "CREATE TABLE message_edits (stream BIGINT NOT NULL, target BIGINT NOT NULL, seq BIGINT NOT NULL,"
+     " PRIMARY KEY (stream, target, seq))"},
+};
+constexpr storage::Migration kList[] = {{4, "conversations", kTables}};
+
+#define DETAIL_COLUMNS                                                                                              \
+  "c.stream, c.conversation_id, c.kind, c.title, c.metadata, c.created_by, c.created_at, s.updated_at, s.head, s.floor," \
+  " c.deleted"
+#define ENTRY_COLUMNS                                                                                       \
+  "e.seq, e.kind, e.ordinal, e.author, e.device, e.content, e.body, e.time, m.deleted, m.content, m.edited_at," \
+  " m.reacted"
+#define ENTRY_TABLES " FROM entries e LEFT JOIN message_state m ON m.stream = e.stream AND m.seq = e.seq"
+
+constexpr Sql kFind{"SELECT " DETAIL_COLUMNS
+                    " FROM conversations c JOIN streams s ON s.id = c.stream"
+                    " WHERE c.tenant = ? AND c.conversation_id = ?"};
+constexpr Sql kFindByStream{"SELECT " DETAIL_COLUMNS
+                            " FROM conversations c JOIN streams s ON s.id = c.stream WHERE c.stream = ?"};
+constexpr Sql kFindClientId{"SELECT " DETAIL_COLUMNS
+                            ", c.hash FROM conversations c JOIN streams s ON s.id = c.stream"
+                            " WHERE c.tenant = ? AND c.created_by = ? AND c.client_id = ?"};
+constexpr Sql kInsert{
+    "INSERT INTO conversations (stream, tenant, conversation_id, kind, title, metadata, created_by, created_at, deleted,"
+    " client_id, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)"};
+constexpr Sql kSetDetails{"UPDATE conversations SET title = ?, metadata = ? WHERE stream = ?"};
+constexpr Sql kMarkDeleted{"UPDATE conversations SET deleted = 1 WHERE stream = ?"};
+constexpr Sql kFloorBelowHead{"UPDATE streams SET floor = head - 1 WHERE id = ?"};
+constexpr Sql kMembers{
+    "SELECT user_id, role, joined_seq, joined_at, read_seq, delivered_seq FROM members WHERE stream = ?"};
+constexpr Sql kMember{
+    "SELECT user_id, role, joined_seq, joined_at, read_seq, delivered_seq FROM members WHERE stream = ? AND user_id = ?"};
+constexpr Sql kInsertMember{
+    "INSERT INTO members (stream, user_id, tenant, role, joined_seq, joined_at, read_seq, read_ordinal, delivered_seq)"
+    // What was written before somebody came is not unread to them.
+    " SELECT id, ?, ?, ?, ?, ?, 0, counted, 0 FROM streams WHERE id = ?"};
+constexpr Sql kDeleteMember{"DELETE FROM members WHERE stream = ? AND user_id = ?"};
+constexpr Sql kSetRole{"UPDATE members SET role = ? WHERE stream = ? AND user_id = ?"};
+constexpr Sql kSetRead{
+    "UPDATE members SET read_seq = ?, read_ordinal = coalesce((SELECT ordinal FROM entries WHERE stream = ? AND seq <= ?"
+    " ORDER BY seq DESC LIMIT 1), 0) WHERE stream = ? AND user_id = ? AND read_seq < ?"};
+constexpr Sql kSetDelivered{
+    "UPDATE members SET delivered_seq = ? WHERE stream = ? AND user_id = ? AND delivered_seq < ?"};
+constexpr Sql kAfter{"SELECT " ENTRY_COLUMNS ENTRY_TABLES
+                     " WHERE e.stream = ? AND e.seq > ? AND e.seq <= ? ORDER BY e.seq LIMIT ?"};
+constexpr Sql kMessagesAfter{"SELECT " ENTRY_COLUMNS ENTRY_TABLES
+                             " WHERE e.stream = ? AND e.seq > ? AND e.seq <= ? AND e.kind = 0 ORDER BY e.seq LIMIT ?"};
+constexpr Sql kBefore{"SELECT " ENTRY_COLUMNS ENTRY_TABLES
+                      " WHERE e.stream = ? AND e.seq < ? ORDER BY e.seq DESC LIMIT ?"};
+constexpr Sql kMessagesBefore{"SELECT " ENTRY_COLUMNS ENTRY_TABLES
+                              " WHERE e.stream = ? AND e.seq < ? AND e.kind = 0 ORDER BY e.seq DESC LIMIT ?"};
+constexpr Sql kEntry{"SELECT " ENTRY_COLUMNS ENTRY_TABLES " WHERE e.stream = ? AND e.seq = ?"};
+constexpr Sql kReactions{
+    "SELECT name, count(*), sum(CASE WHEN user_id = ? THEN 1 ELSE 0 END) FROM reactions WHERE stream = ? AND seq = ?"
+    " GROUP BY name ORDER BY name"};
+constexpr Sql kReactionNames{"SELECT count(DISTINCT name) FROM reactions WHERE stream = ? AND seq = ?"};
+constexpr Sql kNoteEdit{
+    "INSERT INTO message_state (stream, seq, deleted, content, edited_at, reacted) VALUES (?, ?, 0, ?, ?, 0)"
+    " ON CONFLICT (stream, seq) DO UPDATE SET content = excluded.content, edited_at = excluded.edited_at"};
+constexpr Sql kRememberEdit{
+    "INSERT INTO message_edits (stream, target, seq) SELECT id, ?, head FROM streams WHERE id = ?"};
+constexpr Sql kNoteDeletion{
+    "INSERT INTO message_state (stream, seq, deleted, content, edited_at, reacted) VALUES (?, ?, 1, NULL, 0, 0)"
+    " ON CONFLICT (stream, seq) DO UPDATE SET deleted = 1, content = NULL, edited_at = 0, reacted = 0"};
+constexpr Sql kClearText{"UPDATE entries SET content = '', body = '' WHERE stream = ? AND seq = ?"};
+constexpr Sql kClearEdits{
+    "UPDATE entries SET content = '' WHERE stream = ? AND seq IN"
+    " (SELECT seq FROM message_edits WHERE stream = ? AND target = ?)"};
+constexpr Sql kDropReactions{"DELETE FROM reactions WHERE stream = ? AND seq = ?"};
+constexpr Sql kNoteReacted{
+    "INSERT INTO message_state (stream, seq, deleted, content, edited_at, reacted) VALUES (?, ?, 0, NULL, 0, 1)"
+    " ON CONFLICT (stream, seq) DO UPDATE SET reacted = 1"};
+constexpr Sql kReact{"INSERT INTO reactions (stream, seq, name, user_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"};
+constexpr Sql kUnreact{"DELETE FROM reactions WHERE stream = ? AND seq = ? AND name = ? AND user_id = ?"};
+constexpr Sql kForgetStates{"DELETE FROM message_state WHERE stream = ? AND seq <= ?"};
+constexpr Sql kForgetReactions{"DELETE FROM reactions WHERE stream = ? AND seq <= ?"};
+constexpr Sql kForgetEdits{"DELETE FROM message_edits WHERE stream = ? AND target <= ?"};
+constexpr Sql kFollowed{"SELECT " DETAIL_COLUMNS
+                        ", u.joined_seq FROM members u JOIN conversations c ON c.stream = u.stream"
+                        " JOIN streams s ON s.id = u.stream WHERE u.tenant = ? AND u.user_id = ?"
+                        " ORDER BY s.updated_at DESC"};
+constexpr Sql kList_{"SELECT " DETAIL_COLUMNS
+                     ", u.read_seq, s.counted - u.read_ordinal - (SELECT count(*) FROM entries o WHERE o.stream = u.stream"
+                     " AND o.author = u.user_id AND o.seq > u.read_seq AND o.seq > u.joined_seq AND o.kind = 0)"
+                     " FROM members u JOIN conversations c ON c.stream = u.stream JOIN streams s ON s.id = u.stream"
+                     " WHERE u.tenant = ? AND u.user_id = ? AND c.deleted = 0"
+                     " AND (s.updated_at < ? OR (s.updated_at = ? AND s.id < ?))"
+                     " ORDER BY s.updated_at DESC, s.id DESC LIMIT ?"};
+constexpr Sql kContact{
+    "SELECT 1 FROM members a JOIN members b ON b.stream = a.stream AND b.user_id = ? JOIN conversations c"
+    " ON c.stream = a.stream WHERE a.tenant = ? AND a.user_id = ? AND c.deleted = 0 LIMIT 1"};
+
+constexpr int kDetailColumns = 11;
+
+Details read_details(Statement& row) {
+  Details details;
+  details.stream = static_cast<StreamId>(row.integer(0));
+  details.id = ConversationId(row.string(1));
+  details.kind = static_cast<Kind>(row.integer(2));
+  details.title = row.string(3);
+  details.metadata = row.string(4);
+  details.created_by = row.string(5);
+  details.created_at = row.integer(6);
+  details.updated_at = row.integer(7);
+  details.head = row.integer(8);
+  details.floor = row.integer(9);
+  details.deleted = row.integer(10) != 0;
+  return details;
+}
+
+Member read_member(Statement& row) {
+  return Member{static_cast<Role>(row.integer(1)), row.integer(2), row.integer(3), row.integer(4), row.integer(5)};
+}
+
+store::Row read_row(Statement& row, bool& reacted) {
+  store::Row result;
+  result.entry.seq = row.integer(0);
+  result.entry.kind = static_cast<int>(row.integer(1));
+  result.entry.ordinal = row.integer(2);
+  result.entry.author = row.string(3);
+  result.entry.device = row.string(4);
+  result.entry.content = row.string(5);
+  result.entry.body = row.string(6);
+  result.entry.time_ms = row.integer(7);
+  result.state.deleted = row.integer(8) != 0;
+  result.state.edited = !row.is_null(9);
+  result.state.content = row.string(9);
+  result.state.edited_at = row.integer(10);
+  reacted = row.integer(11) != 0;
+  return result;
+}
+
+void read_reactions(Transaction& tx, StreamId stream, store::Row& row, std::string_view viewer) {
+  for (Statement& rows = tx.query(kReactions, viewer, stream, row.entry.seq); rows.next();) {
+    row.state.reactions.push_back({rows.string(0), rows.integer(1), rows.integer(2) > 0});
+  }
+}
+
+std::vector<store::Row> read_rows(Transaction& tx, StreamId stream, Statement& statement, std::string_view viewer) {
+  std::vector<store::Row> rows;
+  std::vector<size_t> with_reactions;
+  while (statement.next()) {
+    bool reacted = false;
+    rows.push_back(read_row(statement, reacted));
+    if (reacted) {
+      with_reactions.push_back(rows.size() - 1);
+    }
+  }
+  for (const size_t index : with_reactions) {
+    read_reactions(tx, stream, rows[index], viewer);
+  }
+  return rows;
+}
+
+}  // namespace
+
+const std::span<const storage::Migration> kMigrations = kList;
+
+namespace store {
+
+std::optional<Details> find(Transaction& tx, const ConversationKey& key) {
+  Statement& rows = tx.query(kFind, key.tenant.str(), key.conversation.str());
+  return rows.next() ? std::optional(read_details(rows)) : std::nullopt;
+}
+
+std::optional<Details> find_by_stream(Transaction& tx, StreamId stream) {
+  Statement& rows = tx.query(kFindByStream, stream);
+  return rows.next() ? std::optional(read_details(rows)) : std::nullopt;
+}
+
+std::optional<Created> find_client_id(Transaction& tx, const UserKey& creator, std::string_view client_id) {
+  Statement& rows = tx.query(kFindClientId, creator.tenant.str(), creator.user.str(), client_id);
+  if (!rows.next()) {
+    return std::nullopt;
+  }
+  return Created{read_details(rows), rows.integer(kDetailColumns)};
+}
+
+Members members(Transaction& tx, StreamId stream) {
+  Members members;
+  for (Statement& rows = tx.query(kMembers, stream); rows.next();) {
+    members.emplace_hint(members.end(), UserId(rows.string(0)), read_member(rows));
+  }
+  return members;
+}
+
+std::optional<Member> member(Transaction& tx, StreamId stream, const UserId& user) {
+  Statement& rows = tx.query(kMember, stream, user.str());
+  return rows.next() ? std::optional(read_member(rows)) : std::nullopt;
+}
+
+void insert(Transaction& tx, const TenantId& tenant, const Details& details, std::string_view client_id, int64_t hash) {
+  const auto key = client_id.empty() ? std::nullopt : std::optional(client_id);
+  tx.execute(kInsert, details.stream, tenant.str(), details.id.str(), details.kind, details.title, details.metadata,
+             details.created_by, details.created_at, key, hash);
+}
+
+void set_details(Transaction& tx, StreamId stream, std::string_view title, std::string_view metadata) {
+  tx.execute(kSetDetails, title, metadata, stream);
+}
+
+void mark_deleted(Transaction& tx, StreamId stream) {
+  tx.execute(kMarkDeleted, stream);
+  tx.execute(kFloorBelowHead, stream);
+}
+
+void insert_member(Transaction& tx, const TenantId& tenant, StreamId stream, const UserId& user, const Member& member) {
+  tx.execute(kInsertMember, user.str(), tenant.str(), member.role, member.joined_seq, member.joined_at, stream);
+}
+
+void delete_member(Transaction& tx, StreamId stream, const UserId& user) { tx.execute(kDeleteMember, stream, user.str()); }
+
+void set_role(Transaction& tx, StreamId stream, const UserId& user, Role role) {
+  tx.execute(kSetRole, role, stream, user.str());
+}
+
+void set_read(Transaction& tx, StreamId stream, const UserId& user, int64_t seq) {
+  tx.execute(kSetRead, seq, stream, seq, stream, user.str(), seq);
+}
+
+void set_delivered(Transaction& tx, StreamId stream, const UserId& user, int64_t seq) {
+  tx.execute(kSetDelivered, seq, stream, user.str(), seq);
+}
+
+std::vector<Row> entries_after(Transaction& tx, StreamId stream, int64_t after, int64_t until, int64_t limit,
+                               std::string_view viewer, bool messages_only) {
+  return read_rows(tx, stream, tx.query(messages_only ? kMessagesAfter : kAfter, stream, after, until, limit), viewer);
+}
+
+std::vector<Row> entries_before(Transaction& tx, StreamId stream, int64_t before, int64_t limit, std::string_view viewer,
+                                bool messages_only) {
+  return read_rows(tx, stream, tx.query(messages_only ? kMessagesBefore : kBefore, stream, before, limit), viewer);
+}
+
+std::optional<Row> entry(Transaction& tx, StreamId stream, int64_t seq, std::string_view viewer) {
+  auto rows = read_rows(tx, stream, tx.query(kEntry, stream, seq), viewer);
+  return rows.empty() ? std::nullopt : std::optional(std::move(rows[0]));
+}
+
+void note_edit(Transaction& tx, StreamId stream, int64_t seq, std::string_view content, int64_t edited_at) {
+  tx.execute(kNoteEdit, stream, seq, content, edited_at);
+  tx.execute(kRememberEdit, seq, stream);
+}
+
+void note_deletion(Transaction& tx, StreamId stream, int64_t seq) {
+  tx.execute(kNoteDeletion, stream, seq);
+  tx.execute(kClearText, stream, seq);
+  tx.execute(kClearEdits, stream, stream, seq);
+  tx.execute(kDropReactions, stream, seq);
+}
+
+void note_reaction(Transaction& tx, StreamId stream, int64_t seq, const UserId& user, std::string_view name,
+                   bool remove) {
+  if (remove) {
+    tx.execute(kUnreact, stream, seq, name, user.str());
+  } else {
+    tx.execute(kReact, stream, seq, name, user.str());
+    tx.execute(kNoteReacted, stream, seq);
+  }
+}
+
+int64_t reaction_names(Transaction& tx, StreamId stream, int64_t seq) {
+  Statement& rows = tx.query(kReactionNames, stream, seq);
+  return rows.next() ? rows.integer(0) : 0;
+}
+
+void forget_states(Transaction& tx, StreamId stream, int64_t floor) {
+  tx.execute(kForgetStates, stream, floor);
+  tx.execute(kForgetReactions, stream, floor);
+  tx.execute(kForgetEdits, stream, floor);
+}
+
+std::vector<Followed> followed(Transaction& tx, const UserKey& user) {
+  std::vector<Followed> result;
+  for (Statement& rows = tx.query(kFollowed, user.tenant.str(), user.user.str()); rows.next();) {
+    result.push_back({read_details(rows), rows.integer(kDetailColumns)});
+  }
+  return result;
+}
+
+std::vector<Listed> list(Transaction& tx, const UserKey& user, int64_t before_time, int64_t before_stream,
+                         int64_t limit) {
+  std::vector<Listed> result;
+  for (Statement& rows =
+           tx.query(kList_, user.tenant.str(), user.user.str(), before_time, before_time, before_stream, limit);
+       rows.next();) {
+    result.push_back({read_details(rows), rows.integer(kDetailColumns), rows.integer(kDetailColumns + 1), {}});
+  }
+  for (Listed& one : result) {
+    auto last = entries_before(tx, one.details.stream, INT64_MAX, 1, user.user.str(), true);
+    if (!last.empty()) {
+      one.last_message = std::move(last[0]);
+    }
+  }
+  return result;
+}
+
+std::vector<std::string> contacts_among(Transaction& tx, const UserKey& user, const std::vector<std::string>& others) {
+  std::vector<std::string> contacts;
+  for (const std::string& other : others) {
+    if (tx.query(kContact, other, user.tenant.str(), user.user.str()).next()) {
+      contacts.push_back(other);
+    }
+  }
+  return contacts;
+}
+
+}  // namespace store
+}  // namespace tidemark::conversation

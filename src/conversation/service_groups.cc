@@ -1,0 +1,453 @@
+// Groups: create, change, delete; members and their roles. Every change holds the gate until it is committed.
+#include <algorithm>
+
+#include "conversation/service.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/uuid.h"
+
+namespace tidemark::conversation {
+
+using command::Reply;
+using storage::Transaction;
+
+namespace {
+
+constexpr std::string_view kJoined = "conversation.joined";
+constexpr std::string_view kLeft = "conversation.left";
+
+// What the caller may do in a group; a service without a user may do everything in its tenant.
+Role role_of(const Conversation& conversation, const command::Caller& caller) {
+  if (caller.user.empty()) {
+    return Role::owner;
+  }
+  const auto found = conversation.members.find(caller.user);
+  return found == conversation.members.end() ? Role::member : found->second.role;
+}
+
+Status need(const Conversation& conversation, const command::Caller& caller, Role role) {
+  if (conversation.details.kind != Kind::group) {
+    return fail(Code::forbidden, "a direct conversation has no members to manage");
+  }
+  if (role_of(conversation, caller) < role) {
+    return fail(Code::forbidden, "only an " + std::string(name_of(role)) + " of the group may do this");
+  }
+  return {};
+}
+
+// Who becomes owner when the last one goes: the oldest admin, else the oldest member.
+const UserId* successor(const Members& members, const UserId& leaving) {
+  const std::pair<const UserId, Member>* best = nullptr;
+  for (const auto& one : members) {
+    if (one.first == leaving) {
+      continue;
+    }
+    if (one.second.role == Role::owner) {
+      return nullptr;
+    }
+    const auto rank = [](const Member& member) {
+      return std::tuple(-static_cast<int>(member.role), member.joined_at, member.joined_seq);
+    };
+    if (best == nullptr || rank(one.second) < rank(best->second)) {
+      best = &one;
+    }
+  }
+  return best == nullptr ? nullptr : &best->first;
+}
+
+}  // namespace
+
+Service::Answer Service::create(Caller caller, Request request) {
+  std::vector<UserId> others;
+  for (const std::string& id : request.list("members")) {
+    if (id != caller.user.str() && std::find(others.begin(), others.end(), UserId(id)) == others.end()) {
+      others.emplace_back(id);
+    }
+  }
+  if (others.size() + (caller.user.empty() ? 0 : 1) > options_.members) {
+    co_return invalid_field("members", "a group has at most " + std::to_string(options_.members) + " members");
+  }
+  if (caller.user.empty() && others.empty()) {
+    co_return Error{Code::missing_field, "a group needs a member", "members", 0};
+  }
+  if (request.has("conversation_id") && !caller.service) {
+    co_return Error{Code::forbidden, "only a service chooses conversation ids", "conversation_id", 0};
+  }
+  Details details;
+  details.id = ConversationId(request.has("conversation_id") ? request.text("conversation_id")
+                                                            : make_uuid7(clock_, random_).str());
+  details.kind = Kind::group;
+  details.title = request.text("title");
+  details.metadata = request.has("metadata") ? request.text("metadata") : "{}";
+  details.created_by = caller.user.str();
+  details.created_at = clock_.unix_ms();
+  std::string member_list;
+  for (const UserId& user : others) {
+    member_list += user.str() + '\n';
+  }
+  const int64_t hash =
+      request_hash({details.title, details.metadata, member_list, request.text("conversation_id")});
+  struct Outcome {
+    Details details;
+    Members members;
+    std::vector<Stored> entries;
+    std::vector<device::StoredEvent> news;
+    bool duplicate = false;
+  };
+  auto outcome = co_await database_.write([&](Transaction& tx) -> Result<Outcome> {
+    Outcome result;
+    if (request.has("id")) {
+      if (auto earlier = store::find_client_id(tx, caller.key(), request.text("id"))) {
+        if (earlier->hash != hash) {
+          return Error{Code::conflict, "this id was used before with other fields", "id", 0};
+        }
+        result.details = std::move(earlier->details);
+        result.duplicate = true;
+        return result;
+      }
+    }
+    if (store::find(tx, {caller.tenant, details.id})) {
+      return Error{Code::conflict, "there is such a conversation", "conversation_id", 0};
+    }
+    result.details = details;
+    result.details.stream =
+        stream::open_stream(tx, {caller.tenant, stream::StreamKind::conversation, details.id.str()}, details.created_at)
+            .id;
+    store::insert(tx, caller.tenant, result.details, request.text("id"), hash);
+    Member member;
+    member.joined_at = details.created_at;
+    if (!caller.user.empty()) {
+      member.role = Role::owner;
+      store::insert_member(tx, caller.tenant, result.details.stream, caller.user, member);
+      result.members[caller.user] = member;
+    }
+    std::vector<OwnNews> news;
+    for (const UserId& user : others) {
+      // Without a creator who is a user, the first member owns the group.
+      member.role = result.members.empty() ? Role::owner : Role::member;
+      Change change;
+      change.kind = EntryKind::member_added;
+      change.body = member_body(user.str(), member.role);
+      auto stored = append(tx, result.details.stream, caller, change);
+      if (!stored.ok()) {
+        return stored.error();
+      }
+      member.joined_seq = stored->appended.seq;
+      store::insert_member(tx, caller.tenant, result.details.stream, user, member);
+      result.members[user] = member;
+      result.entries.push_back(std::move(*stored));
+      news.push_back({user, std::string(kJoined)});
+    }
+    if (!caller.user.empty()) {
+      news.push_back({caller.user, std::string(kJoined)});
+    }
+    Conversation named;
+    named.key = {caller.tenant, details.id};
+    auto events = append_news(tx, named, caller, news);
+    if (!events.ok()) {
+      return events.error();
+    }
+    result.news = std::move(*events);
+    return result;
+  });
+  if (!outcome.ok()) {
+    co_return outcome.error();
+  }
+  auto opened = co_await open({caller.tenant, outcome->details.id});
+  if (!opened.ok()) {
+    co_return opened.error();
+  }
+  const ConversationPtr conversation = std::move(*opened);
+  if (!outcome->duplicate) {
+    if (!conversation->exists) {
+      // Somebody looked for this id before it was made.
+      conversation->details = std::move(outcome->details);
+      conversation->members = std::move(outcome->members);
+      conversation->exists = true;
+    }
+    for (const Stored& stored : outcome->entries) {
+      tell(*conversation, stored, caller);
+    }
+    for (const auto& [user, member] : conversation->members) {
+      follow(conversation, user, std::max<int64_t>(member.joined_seq - 1, 0));
+    }
+    publish_news(outcome->news);
+  }
+  auto json = co_await details_json(conversation, caller);
+  if (!json.ok()) {
+    co_return json.error();
+  }
+  Reply reply;
+  reply.created = !outcome->duplicate;
+  JsonWriter writer(reply.data);
+  writer.begin().raw("conversation", *json);
+  if (outcome->duplicate) {
+    writer.field("duplicate", true);
+  }
+  writer.end();
+  co_return reply;
+}
+
+Service::Answer Service::update(Caller caller, Request request) {
+  auto opened = co_await open_as_member(caller, {caller.tenant, ConversationId(request.text("id"))});
+  if (!opened.ok()) {
+    co_return opened.error();
+  }
+  const ConversationPtr conversation = std::move(*opened);
+  Gate::Pass pass = co_await conversation->gate.enter();
+  if (!may_see(*conversation, caller)) {
+    co_return fail(Code::not_found, "no such conversation");
+  }
+  if (const Status allowed = need(*conversation, caller, Role::admin); !allowed.ok()) {
+    co_return allowed.error();
+  }
+  if (!request.has("title") && !request.has("metadata")) {
+    co_return Error{Code::missing_field, "title or metadata is required", "title", 0};
+  }
+  const std::string title = request.has("title") ? request.text("title") : conversation->details.title;
+  const std::string metadata = request.has("metadata") ? request.text("metadata") : conversation->details.metadata;
+  Change change;
+  change.kind = EntryKind::conversation_updated;
+  change.body = updated_body(title, metadata);
+  auto stored = co_await database_.write([&](Transaction& tx) -> Result<Stored> {
+    store::set_details(tx, conversation->details.stream, title, metadata);
+    return append(tx, conversation->details.stream, caller, change);
+  });
+  if (!stored.ok()) {
+    co_return stored.error();
+  }
+  conversation->details.title = title;
+  conversation->details.metadata = metadata;
+  tell(*conversation, *stored, caller);
+  pass.release();
+  auto json = co_await details_json(conversation, caller);
+  if (!json.ok()) {
+    co_return json.error();
+  }
+  Reply reply;
+  JsonWriter(reply.data).begin().raw("conversation", *json).end();
+  co_return reply;
+}
+
+Service::Answer Service::erase(Caller caller, Request request) {
+  auto opened = co_await open_as_member(caller, {caller.tenant, ConversationId(request.text("id"))});
+  if (!opened.ok()) {
+    co_return opened.error();
+  }
+  const ConversationPtr conversation = std::move(*opened);
+  Gate::Pass pass = co_await conversation->gate.enter();
+  if (!may_see(*conversation, caller)) {
+    co_return fail(Code::not_found, "no such conversation");
+  }
+  if (const Status allowed = need(*conversation, caller, Role::owner); !allowed.ok()) {
+    co_return allowed.error();
+  }
+  Change change;
+  change.kind = EntryKind::conversation_deleted;
+  auto stored = co_await database_.write([&](Transaction& tx) -> Result<Stored> {
+    auto appended = append(tx, conversation->details.stream, caller, change);
+    if (appended.ok()) {
+      store::mark_deleted(tx, conversation->details.stream);
+    }
+    return appended;
+  });
+  if (!stored.ok()) {
+    co_return stored.error();
+  }
+  conversation->details.deleted = true;
+  tell(*conversation, *stored, caller);
+  engine_.fanout().expel(conversation->ref(owner_index(conversation->key)), UserKey{caller.tenant, UserId()});
+  log_info("conversation.deleted", {{"conversation", conversation->key.conversation.str()}, {"by", caller.user.str()}});
+  Reply reply;
+  reply.data = "{\"success\":true}";
+  co_return reply;
+}
+
+Service::Answer Service::add_member(Caller caller, Request request) {
+  const UserId user(request.text("user_id"));
+  const auto role = role_named(request.has("role") ? request.text("role") : "member");
+  if (!role) {
+    co_return invalid_field("role", "must be member, admin or owner");
+  }
+  auto opened = co_await open_as_member(caller, {caller.tenant, ConversationId(request.text("id"))});
+  if (!opened.ok()) {
+    co_return opened.error();
+  }
+  const ConversationPtr conversation = std::move(*opened);
+  Gate::Pass pass = co_await conversation->gate.enter();
+  if (!may_see(*conversation, caller)) {
+    co_return fail(Code::not_found, "no such conversation");
+  }
+  const Role needed = *role == Role::member ? Role::admin : Role::owner;
+  if (const Status allowed = need(*conversation, caller, needed); !allowed.ok()) {
+    co_return allowed.error();
+  }
+  if (conversation->member(user) != nullptr) {
+    co_return Error{Code::conflict, "already a member", "user_id", 0};
+  }
+  if (conversation->members.size() >= options_.members) {
+    co_return fail(Code::too_large, "a group has at most " + std::to_string(options_.members) + " members");
+  }
+  Change change;
+  change.kind = EntryKind::member_added;
+  change.body = member_body(user.str(), *role);
+  Member member;
+  member.role = *role;
+  member.joined_at = clock_.unix_ms();
+  struct Outcome {
+    Stored stored;
+    std::vector<device::StoredEvent> news;
+  };
+  auto outcome = co_await database_.write([&](Transaction& tx) -> Result<Outcome> {
+    auto stored = append(tx, conversation->details.stream, caller, change);
+    if (!stored.ok()) {
+      return stored.error();
+    }
+    Member row = member;
+    row.joined_seq = stored->appended.seq;
+    store::insert_member(tx, caller.tenant, conversation->details.stream, user, row);
+    auto news = append_news(tx, *conversation, caller, {{user, std::string(kJoined)}});
+    if (!news.ok()) {
+      return news.error();
+    }
+    return Outcome{std::move(*stored), std::move(*news)};
+  });
+  if (!outcome.ok()) {
+    co_return outcome.error();
+  }
+  member.joined_seq = outcome->stored.appended.seq;
+  conversation->members[user] = member;
+  tell(*conversation, outcome->stored, caller);
+  follow(conversation, user, member.joined_seq - 1);
+  publish_news(outcome->news);
+  Reply reply;
+  reply.created = true;
+  JsonWriter(reply.data).begin().raw("member", "{" + change.body + "}").field("seq", member.joined_seq).end();
+  co_return reply;
+}
+
+Service::Answer Service::remove_member(Caller caller, Request request) {
+  const UserId user(request.text("user_id"));
+  auto opened = co_await open_as_member(caller, {caller.tenant, ConversationId(request.text("id"))});
+  if (!opened.ok()) {
+    co_return opened.error();
+  }
+  const ConversationPtr conversation = std::move(*opened);
+  Gate::Pass pass = co_await conversation->gate.enter();
+  if (!may_see(*conversation, caller)) {
+    co_return fail(Code::not_found, "no such conversation");
+  }
+  const bool leaves = user == caller.user;
+  if (const Status allowed = need(*conversation, caller, leaves ? Role::member : Role::admin); !allowed.ok()) {
+    co_return allowed.error();
+  }
+  const Member* const target = conversation->member(user);
+  if (target == nullptr) {
+    co_return Error{Code::not_a_member, "this user is not a member", "user_id", 0};
+  }
+  if (!leaves && target->role != Role::member && role_of(*conversation, caller) < Role::owner) {
+    co_return fail(Code::forbidden, "only an owner removes admins and owners");
+  }
+  const UserId* const heir = target->role == Role::owner ? successor(conversation->members, user) : nullptr;
+  const std::optional<UserId> next_owner = heir == nullptr ? std::nullopt : std::optional(*heir);
+  const bool last = conversation->members.size() == 1;
+  struct Outcome {
+    std::vector<Stored> entries;
+    std::vector<device::StoredEvent> news;
+  };
+  auto outcome = co_await database_.write([&](Transaction& tx) -> Result<Outcome> {
+    Outcome result;
+    const auto add = [&](EntryKind kind, std::string body) -> Status {
+      Change change;
+      change.kind = kind;
+      change.body = std::move(body);
+      auto stored = append(tx, conversation->details.stream, caller, change);
+      if (!stored.ok()) {
+        return stored.error();
+      }
+      result.entries.push_back(std::move(*stored));
+      return {};
+    };
+    Status added = add(EntryKind::member_removed, member_body(user.str(), target->role));
+    store::delete_member(tx, conversation->details.stream, user);
+    if (added.ok() && next_owner) {
+      added = add(EntryKind::member_role, member_body(next_owner->str(), Role::owner));
+      store::set_role(tx, conversation->details.stream, *next_owner, Role::owner);
+    }
+    if (!added.ok()) {
+      return added.error();
+    }
+    if (last) {
+      store::mark_deleted(tx, conversation->details.stream);
+    }
+    auto news = append_news(tx, *conversation, caller, {{user, std::string(kLeft)}});
+    if (!news.ok()) {
+      return news.error();
+    }
+    result.news = std::move(*news);
+    return result;
+  });
+  if (!outcome.ok()) {
+    co_return outcome.error();
+  }
+  conversation->members.erase(user);
+  if (next_owner) {
+    conversation->members[*next_owner].role = Role::owner;
+  }
+  conversation->details.deleted = last;
+  // Before the entry goes out: who is removed gets nothing more, not even this.
+  unfollow(conversation, user);
+  for (const Stored& stored : outcome->entries) {
+    tell(*conversation, stored, caller);
+  }
+  publish_news(outcome->news);
+  Reply reply;
+  reply.data = "{\"success\":true}";
+  co_return reply;
+}
+
+Service::Answer Service::set_role(Caller caller, Request request) {
+  const UserId user(request.text("user_id"));
+  const auto role = role_named(request.text("role"));
+  if (!role) {
+    co_return invalid_field("role", "must be member, admin or owner");
+  }
+  auto opened = co_await open_as_member(caller, {caller.tenant, ConversationId(request.text("id"))});
+  if (!opened.ok()) {
+    co_return opened.error();
+  }
+  const ConversationPtr conversation = std::move(*opened);
+  Gate::Pass pass = co_await conversation->gate.enter();
+  if (!may_see(*conversation, caller)) {
+    co_return fail(Code::not_found, "no such conversation");
+  }
+  if (const Status allowed = need(*conversation, caller, Role::owner); !allowed.ok()) {
+    co_return allowed.error();
+  }
+  Member* const target = conversation->member(user);
+  if (target == nullptr) {
+    co_return Error{Code::not_a_member, "this user is not a member", "user_id", 0};
+  }
+  const auto owners = std::count_if(conversation->members.begin(), conversation->members.end(),
+                                    [](const auto& one) { return one.second.role == Role::owner; });
+  if (target->role == Role::owner && *role != Role::owner && owners == 1) {
+    co_return Error{Code::conflict, "a group keeps an owner: make somebody else owner first", "role", 0};
+  }
+  Change change;
+  change.kind = EntryKind::member_role;
+  change.body = member_body(user.str(), *role);
+  auto stored = co_await database_.write([&](Transaction& tx) -> Result<Stored> {
+    store::set_role(tx, conversation->details.stream, user, *role);
+    return append(tx, conversation->details.stream, caller, change);
+  });
+  if (!stored.ok()) {
+    co_return stored.error();
+  }
+  target->role = *role;
+  tell(*conversation, *stored, caller);
+  Reply reply;
+  JsonWriter(reply.data).begin().raw("member", "{" + change.body + "}").field("seq", stored->appended.seq).end();
+  co_return reply;
+}
+
+}  // namespace tidemark::conversation

@@ -1,0 +1,191 @@
+#include "core/worker.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <iterator>
+
+namespace tidemark {
+namespace {
+
+thread_local Worker* t_current = nullptr;
+constexpr auto kSleepMax = std::chrono::seconds(10);
+
+}  // namespace
+
+Worker::Worker(int index, const Clock& clock, WorkerPool& pool)
+    : index_(index),
+      clock_(clock),
+      pool_(pool),
+      timers_(clock.now()),
+      now_(clock.now()),
+      read_buffer_(std::make_unique_for_overwrite<char[]>(kReadBufferBytes)) {}
+
+Worker::~Worker() = default;
+
+Worker* Worker::current() { return t_current; }
+
+void Worker::post(Callback callback) {
+  Worker* const from = current();
+  if (from == this) {
+    own_posts_.push_back(std::move(callback));
+    return;
+  }
+  if (from != nullptr && &from->pool_ == &pool_) {
+    from->outboxes_[static_cast<size_t>(index_)].push_back(std::move(callback));
+    return;
+  }
+  const std::lock_guard lock(inbox_mutex_);
+  inbox_.push_back(std::move(callback));
+  wake_locked();
+}
+
+void Worker::post_all(std::vector<Callback>& callbacks) {
+  if (callbacks.empty()) {
+    return;
+  }
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    if (inbox_.empty()) {
+      inbox_.swap(callbacks);
+    } else {
+      inbox_.insert(inbox_.end(), std::make_move_iterator(callbacks.begin()), std::make_move_iterator(callbacks.end()));
+    }
+    wake_locked();
+  }
+  callbacks.clear();
+}
+
+void Worker::wake_locked() {
+  if (asleep_) {
+    asleep_ = false;
+    boost::asio::post(io_, [] {});
+  }
+}
+
+void Worker::flush_later(Flushable& target) {
+  if (!target.flush_registered_) {
+    target.flush_registered_ = true;
+    to_flush_.push_back(&target);
+  }
+}
+
+void Worker::forget_flush(Flushable& target) {
+  if (target.flush_registered_) {
+    target.flush_registered_ = false;
+    std::replace(to_flush_.begin(), to_flush_.end(), &target, static_cast<Flushable*>(nullptr));
+  }
+}
+
+void Worker::start() {
+  outboxes_.resize(static_cast<size_t>(pool_.size()));
+  thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), ("worker-" + std::to_string(index_)).c_str());
+}
+
+void Worker::stop() {
+  stopping_.store(true);
+  const std::lock_guard lock(inbox_mutex_);
+  wake_locked();
+}
+
+void Worker::join() {
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+void Worker::run() {
+  t_current = this;
+  const auto guard = boost::asio::make_work_guard(io_);
+  while (!stopping_.load()) {
+    turn();
+  }
+  t_current = nullptr;
+}
+
+void Worker::turn() {
+  now_ = clock_.now();
+  timers_.advance(now_);
+  run_mailbox();
+  for (int i = 0; i < kSocketsPerTurn && io_.poll_one() > 0; ++i) {
+  }
+  end_turn();
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    if (!inbox_.empty() || !own_posts_.empty() || stopping_.load()) {
+      return;
+    }
+    asleep_ = true;
+  }
+  std::chrono::nanoseconds sleep = kSleepMax;
+  if (const auto next = timers_.next()) {
+    sleep = std::clamp<std::chrono::nanoseconds>(*next - clock_.now(), std::chrono::nanoseconds(0), kSleepMax);
+  }
+  now_ = clock_.now();
+  io_.run_one_for(sleep);
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    asleep_ = false;
+  }
+  end_turn();
+}
+
+void Worker::run_mailbox() {
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    running_.swap(inbox_);
+  }
+  for (Callback& callback : running_) {
+    callback();
+  }
+  running_.clear();
+  // What is posted to oneself runs in this turn, once: a post that posts again waits for the next turn.
+  running_.swap(own_posts_);
+  for (Callback& callback : running_) {
+    callback();
+  }
+  running_.clear();
+}
+
+void Worker::end_turn() {
+  // flush() may close a connection, which may register others; the vector may grow while it is walked.
+  for (size_t i = 0; i < to_flush_.size(); ++i) {
+    if (Flushable* const target = to_flush_[i]) {
+      target->flush_registered_ = false;
+      to_flush_[i] = nullptr;
+      target->flush();
+    }
+  }
+  to_flush_.clear();
+  for (size_t i = 0; i < outboxes_.size(); ++i) {
+    pool_.at(static_cast<int>(i)).post_all(outboxes_[i]);
+  }
+}
+
+WorkerPool::WorkerPool(int count, const Clock& clock) {
+  for (int i = 0; i < count; ++i) {
+    workers_.push_back(std::make_unique<Worker>(i, clock, *this));
+  }
+}
+
+WorkerPool::~WorkerPool() { stop_and_join(); }
+
+void WorkerPool::start() {
+  for (const auto& worker : workers_) {
+    worker->start();
+  }
+}
+
+void WorkerPool::stop_and_join() {
+  for (const auto& worker : workers_) {
+    worker->stop();
+  }
+  for (const auto& worker : workers_) {
+    worker->join();
+  }
+}
+
+}  // namespace tidemark

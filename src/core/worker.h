@@ -1,0 +1,141 @@
+// Worker: one event loop on one thread, and the mailbox through which everybody else reaches it.
+//
+// Owner: itself. Everything that says "owner: worker" is touched only by code that runs in that worker's turns.
+// post() and enter() may be called from any thread; all else only from the worker's own.
+// Life: made by WorkerPool, started once, stopped and joined by WorkerPool.
+//
+// A turn: timers that are due, the mailbox, ready sockets (a bounded number), then the end of the turn: everything
+// registered with flush_later() is flushed once, and posts to other workers go out in one batch per target.
+// Promises: posts from one thread to one worker run in the order they were made. Does not promise an order between
+// posts from different threads.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <coroutine>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/callback.h"
+#include "core/clock.h"
+#include "core/task.h"
+#include "core/timing_wheel.h"
+
+namespace tidemark {
+
+class WorkerPool;
+
+// Something that gathers output during a turn and writes it at the turn's end.
+class Flushable {
+ public:
+  virtual ~Flushable() = default;
+  virtual void flush() = 0;
+
+ private:
+  friend class Worker;
+  bool flush_registered_ = false;
+};
+
+class Worker {
+ public:
+  Worker(int index, const Clock& clock, WorkerPool& pool);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  ~Worker();
+
+  // The worker whose turn this thread is in, or null.
+  static Worker* current();
+
+  int index() const { return index_; }
+  WorkerPool& pool() { return pool_; }
+  bool is_current() const { return current() == this; }
+  // In debug builds: ends the program when called from another thread.
+  void assert_owner() const {
+#ifdef TIDEMARK_CHECK_OWNERS
+    TIDEMARK_CHECK(is_current());
+#endif
+  }
+
+  void post(Callback callback);
+  void post_all(std::vector<Callback>& callbacks);  // in order, with one wake-up; leaves `callbacks` empty
+
+  // `co_await worker.enter()`: continues on this worker; at once if already there.
+  auto enter() {
+    struct Awaiter {
+      Worker& worker;
+      bool await_ready() const { return worker.is_current(); }
+      void await_suspend(std::coroutine_handle<> waiting) {
+        worker.post([waiting] { waiting.resume(); });
+      }
+      void await_resume() const {}
+    };
+    return Awaiter{*this};
+  }
+
+  boost::asio::io_context& io() { return io_; }
+  const Clock& clock() const { return clock_; }
+  Instant now() const { return now_; }  // the time at which this turn began
+  void arm(Timer& timer, std::chrono::nanoseconds after) { timers_.arm(timer, clock_.now() + after); }
+  void cancel(Timer& timer) { timers_.cancel(timer); }
+
+  // `target.flush()` is called once at the end of this turn. It must stay alive until then or call forget_flush().
+  void flush_later(Flushable& target);
+  void forget_flush(Flushable& target);
+
+  // One buffer for every socket of this worker to read into; valid until the next read.
+  std::span<char> read_buffer() { return {read_buffer_.get(), kReadBufferBytes}; }
+
+  void start();
+  void stop();  // from any thread; the turn under way is finished
+  void join();
+
+ private:
+  static constexpr size_t kReadBufferBytes = 256 * 1024;
+  static constexpr int kSocketsPerTurn = 512;
+
+  void run();
+  void turn();
+  void run_mailbox();
+  void end_turn();
+  void wake_locked();
+
+  const int index_;
+  const Clock& clock_;
+  WorkerPool& pool_;
+  boost::asio::io_context io_{1};
+  TimingWheel timers_;
+  Instant now_;
+  std::unique_ptr<char[]> read_buffer_;
+  std::vector<Flushable*> to_flush_;
+  std::vector<std::vector<Callback>> outboxes_;  // by target index
+  std::vector<Callback> running_;
+  std::vector<Callback> own_posts_;
+
+  std::mutex inbox_mutex_;
+  std::vector<Callback> inbox_;    // guarded by inbox_mutex_
+  bool asleep_ = false;            // guarded by inbox_mutex_
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+// The workers of a process. Made before everything that lives on them, destroyed after.
+class WorkerPool {
+ public:
+  WorkerPool(int count, const Clock& clock);
+  ~WorkerPool();
+
+  int size() const { return static_cast<int>(workers_.size()); }
+  Worker& at(int index) { return *workers_[static_cast<size_t>(index)]; }
+  // The worker that owns what hashes to `hash`.
+  Worker& owner_of(size_t hash) { return at(static_cast<int>((hash ^ hash >> 17) % workers_.size())); }
+
+  void start();
+  void stop_and_join();
+
+ private:
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace tidemark

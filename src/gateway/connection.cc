@@ -1,0 +1,637 @@
+#include "gateway/connection.h"
+
+#include <algorithm>
+
+#include "core/json.h"
+#include "core/log.h"
+
+namespace tidemark::gateway {
+namespace {
+
+using command::FieldType;
+using command::Fields;
+using command::Request;
+
+constexpr size_t kBadFrames = 20;
+constexpr size_t kRefusals = 100;
+constexpr auto kStrikeSpan = std::chrono::seconds(10);
+constexpr auto kTouchEvery = std::chrono::seconds(30);
+constexpr auto kWindowCheck = std::chrono::seconds(5);
+constexpr int64_t kLeewaySeconds = 60;
+constexpr uint64_t kByeDelayMs = 1000;
+constexpr int64_t kTokenBytes = 8192;
+constexpr int64_t kCursorsPerAck = 10000;
+
+simdjson::dom::parser& parser() {
+  thread_local simdjson::dom::parser one;
+  return one;
+}
+
+// The command's id for its answer, if it has a usable one.
+std::string id_of(simdjson::dom::object object) {
+  std::string_view id;
+  if (object["id"].get(id) == simdjson::SUCCESS && !id.empty() && id.size() <= 256) {
+    return std::string(id);
+  }
+  return {};
+}
+
+}  // namespace
+
+Connection::Connection(Gateway& gateway, Worker& worker, boost::asio::ip::tcp::socket socket, stream::OutletId id)
+    : WebSocket(worker, std::move(socket), gateway.options_.frames),
+      gateway_(gateway),
+      id_(id),
+      timer_(&Connection::on_timer, this),
+      opened_at_(worker.now()) {}
+
+Connection::~Connection() = default;
+
+void Connection::start_anonymous(std::string bytes, Gateway::Wishes wishes) {
+  state_ = State::anonymous;
+  wishes_ = std::make_unique<Gateway::Wishes>(std::move(wishes));
+  send_text(welcome("welcome", nullptr));
+  arm(opened_at_ + gateway_.options_.register_timeout);
+  start(std::move(bytes));
+}
+
+void Connection::identify(command::Caller caller, session::Connection entry) {
+  state_ = State::opening;
+  caller_ = std::move(caller);
+  user_ = caller_.key();
+  entry_ = std::move(entry);
+  touched_at_ = worker().now();
+}
+
+void Connection::go_live(Gateway::Opening opening, bool auto_ack, bool registered) {
+  state_ = State::live;
+  set_expiry(caller_.token_expires_at);
+  if (auto_ack) {
+    auto_ack_ = std::make_unique<AutoAck>();
+  }
+  send_text(welcome(registered ? "registered" : "welcome", &opening));
+  for (const stream::Frame& gap : opening.gaps) {
+    send(gap);
+  }
+  subscriber_ = std::make_unique<stream::Subscriber>(gateway_.parts_.engine, *this, *this);
+  for (const auto& news : news_) {
+    if (const auto* key = std::get_if<stream::StreamKey>(&news)) {
+      std::erase_if(opening.follows, [key](const stream::FollowRequest& one) { return one.key == *key; });
+    } else {
+      const auto& request = std::get<stream::FollowRequest>(news);
+      const bool known = std::any_of(opening.follows.begin(), opening.follows.end(),
+                                     [&](const stream::FollowRequest& one) { return one.key == request.key; });
+      if (!known) {
+        opening.follows.push_back(request);
+      }
+    }
+  }
+  std::vector<std::variant<stream::FollowRequest, stream::StreamKey>>().swap(news_);
+  subscriber_->begin(std::move(opening.follows));
+  check_time();
+  if (registered) {
+    resume();
+  } else {
+    start(std::move(early));
+  }
+}
+
+void Connection::follow(const stream::FollowRequest& request) {
+  if (state_ == State::opening) {
+    news_.emplace_back(request);
+  } else if (subscriber_ && open()) {
+    subscriber_->follow(request);
+  }
+}
+
+void Connection::unfollow(const stream::StreamKey& key) {
+  if (state_ == State::opening) {
+    news_.emplace_back(key);
+  } else if (subscriber_) {
+    subscriber_->unfollow(key);
+  }
+}
+
+void Connection::signal(const stream::Frame& frame) {
+  // What may be lost is lost first: a quarter of the queue is enough for it.
+  if (state_ == State::live && queued_bytes() <= gateway_.options_.queue_bytes / 4) {
+    gateway_.sent_.add();
+    send(frame);
+  }
+}
+
+bool Connection::deliver(const stream::StreamRef& stream, int64_t seq, const stream::Frame& frame) {
+  if (queued_bytes() > 0 && queued_bytes() + frame.size() > gateway_.options_.queue_bytes) {
+    return false;
+  }
+  gateway_.sent_.add();
+  send(frame);
+  if (auto_ack_) {
+    auto_ack_->sent(stream, seq, worker().now());
+    if (const auto due = auto_ack_->due()) {
+      arm(*due);
+    }
+  }
+  return true;
+}
+
+void Connection::replay_finished() { send_text("{\"type\":\"synced\"}"); }
+
+void Connection::replay_failed(const Error& error) {
+  log_warn("gateway.replay_failed", {{"connection", static_cast<int64_t>(id_)}, {"error", row_of(error.code).name}});
+  close_with(CloseCode::storage_unavailable);
+}
+
+void Connection::on_drained() {
+  if (subscriber_) {
+    subscriber_->resume();
+  }
+}
+
+void Connection::on_blocked() { arm(worker().now() + gateway_.options_.write_stall); }
+
+void Connection::on_closed(CloseCode code) {
+  worker().cancel(timer_);
+  gateway_.forget(*this, code);
+  // Not now: this may be called from inside the subscriber.
+  worker().post([self = std::static_pointer_cast<Connection>(shared_from_this())] {
+    self->subscriber_.reset();
+    self->auto_ack_.reset();
+  });
+}
+
+void Connection::close_with(CloseCode code, std::string_view reason) {
+  if (!open()) {
+    return;
+  }
+  const std::string_view text = reason.empty() ? reason_of(code) : reason;
+  if (static_cast<int>(code) >= 4000) {
+    const bool again = reconnects(code);
+    std::string json;
+    JsonWriter(json)
+        .begin()
+        .field("type", "bye")
+        .field("code", static_cast<int>(code))
+        .field("reason", text)
+        .field("reconnect", again)
+        .field("after_ms", again ? static_cast<int64_t>(gateway_.parts_.random.below(kByeDelayMs + 1)) : int64_t{0})
+        .end();
+    send_text(json);
+  }
+  close(code, text);
+}
+
+void Connection::drain_close() {
+  if (inflight_ > 0) {
+    drain_when_idle_ = true;
+    pause();
+    return;
+  }
+  close_with(CloseCode::draining);
+}
+
+void Connection::send_text(const std::string& json) {
+  gateway_.sent_.add();
+  send(stream::Frame::text(json));
+}
+
+void Connection::on_message(std::string_view payload, bool) {
+  gateway_.received_.add();
+  pinged_ = false;
+  if (state_ == State::live && worker().now() - touched_at_ > kTouchEvery) {
+    touched_at_ = worker().now();
+    gateway_.parts_.sessions.touch(user_, caller_.session);
+  }
+  const auto element = parse_json(parser(), payload, gateway_.options_.depth);
+  if (!element.ok()) {
+    send_error(element.error(), {});
+    return;
+  }
+  simdjson::dom::object object;
+  if (element->get(object) != simdjson::SUCCESS) {
+    send_error(fail(Code::invalid_frame), {});
+    return;
+  }
+  dispatch(object);
+}
+
+void Connection::dispatch(simdjson::dom::object object) {
+  const std::string id = id_of(object);
+  simdjson::dom::element type_element;
+  if (object["type"].get(type_element) != simdjson::SUCCESS || type_element.is_null()) {
+    send_error(Error{Code::missing_field, "required", "type", 0}, id);
+    return;
+  }
+  std::string_view type;
+  if (type_element.get(type) != simdjson::SUCCESS) {
+    send_error(invalid_field("type", "a string is expected"), id);
+    return;
+  }
+  if (type == "ping") {
+    answer_ping();
+  } else if (type == "register") {
+    register_user(object, id);
+  } else if (const command::Row* const row = gateway_.parts_.table.by_type(type);
+             row == nullptr && type != "ack" && type != "refresh") {
+    send_error(fail(Code::unknown_type), id);
+  } else if (state_ != State::live) {
+    send_error(fail(Code::not_registered), id);
+  } else if (type == "ack") {
+    acknowledge(object, id);
+  } else if (type == "refresh") {
+    refresh(object, id);
+  } else {
+    Request request(row->fields);
+    Status taken = request.take(object);
+    if (taken.ok()) {
+      taken = request.check_complete();
+    }
+    if (!taken.ok()) {
+      send_error(taken.error(), id);
+      return;
+    }
+    begin_command();
+    spawn(run_command(std::static_pointer_cast<Connection>(shared_from_this()), row, std::move(request), id));
+  }
+}
+
+Task<> Connection::run_command(std::shared_ptr<Connection> self, const command::Row* row, Request request,
+                               std::string id) {
+  const auto reply = co_await self->gateway_.parts_.table.run(*row, self->caller_, std::move(request));
+  self->answered(reply, id);
+}
+
+void Connection::answered(const Result<command::Reply>& reply, const std::string& id) {
+  end_command();
+  if (!reply.ok()) {
+    send_error(reply.error(), id);
+    return;
+  }
+  if (reply->seq > 0 && subscriber_) {
+    subscriber_->own_entry(reply->stream.id, reply->seq);
+    if (auto_ack_ && subscriber_->key_of(reply->stream.id) != nullptr) {
+      auto_ack_->sent(reply->stream, reply->seq, worker().now());
+      arm(worker().now() + AutoAck::kDelay);
+    }
+  }
+  if (reply->type.empty()) {
+    return;
+  }
+  std::string json;
+  JsonWriter writer(json);
+  writer.begin().field("type", reply->type);
+  if (!id.empty()) {
+    writer.field("id", id);
+  }
+  writer.members(reply->fields).end();
+  send_text(json);
+}
+
+void Connection::begin_command() {
+  if (++inflight_ >= gateway_.options_.inflight) {
+    pause();
+  }
+}
+
+void Connection::end_command() {
+  --inflight_;
+  if (drain_when_idle_) {
+    if (inflight_ == 0) {
+      // Behind the answer that is about to be queued.
+      worker().post([self = std::static_pointer_cast<Connection>(shared_from_this())] {
+        self->close_with(CloseCode::draining);
+      });
+    }
+    return;
+  }
+  if (inflight_ + 1 == gateway_.options_.inflight) {
+    // Not now: the answer to the command that made room is not queued yet.
+    worker().post([self = std::static_pointer_cast<Connection>(shared_from_this())] {
+      if (self->open() && self->inflight_ < self->gateway_.options_.inflight && !self->drain_when_idle_) {
+        self->resume();
+      }
+    });
+  }
+}
+
+void Connection::send_error(const Error& error, const std::string& id) {
+  if (!open()) {
+    return;
+  }
+  const ErrorRow& row = row_of(error.code);
+  gateway_.parts_.metrics.counter("tidemark_errors_total", "Errors by code.", {{"code", std::string(row.name)}}).add();
+  std::string json;
+  JsonWriter writer(json);
+  writer.begin().field("type", "error");
+  if (!id.empty()) {
+    writer.field("id", id);
+  }
+  writer.field("code", row.name).field("error", error.text.empty() ? row.text : std::string_view(error.text));
+  if (!error.field.empty()) {
+    writer.field("field", error.field);
+  }
+  if (error.retry_after_ms > 0) {
+    writer.field("retry_after_ms", error.retry_after_ms);
+  }
+  writer.end();
+  send_text(json);
+  const auto strike = [this](std::unique_ptr<Strikes>& strikes, size_t limit, CloseCode code) {
+    if (!strikes) {
+      strikes = std::make_unique<Strikes>(limit, kStrikeSpan);
+    }
+    if (strikes->note(worker().now())) {
+      close_with(code);
+    }
+  };
+  if (row.counts_as_bad_frame) {
+    strike(bad_frames_, kBadFrames, CloseCode::bad_frames);
+  } else if (error.code == Code::rate_limited) {
+    strike(refusals_, kRefusals, CloseCode::rate_limited);
+  }
+}
+
+void Connection::answer_ping() {
+  std::string json;
+  JsonWriter(json).begin().field("type", "pong").field("timestamp", gateway_.parts_.clock.unix_ms()).end();
+  send_text(json);
+}
+
+void Connection::acknowledge(simdjson::dom::object object, const std::string& id) {
+  static const Fields kFields{
+      {.name = "cursors", .type = FieldType::cursor_map, .required = true, .max = kCursorsPerAck},
+      {.name = "epoch", .type = FieldType::text, .max = 128}};
+  Request request(kFields);
+  Status taken = request.take(object);
+  if (taken.ok()) {
+    taken = request.check_complete();
+  }
+  if (!taken.ok()) {
+    send_error(taken.error(), id);
+    return;
+  }
+  if (request.has("epoch") && request.text("epoch") != gateway_.options_.epoch) {
+    send_error(Error{Code::conflict, "another epoch: drop cursors and caches", "epoch", 0}, id);
+    return;
+  }
+  struct Move {
+    stream::StreamRef stream;
+    stream::StreamKey key;
+    int64_t seq;
+  };
+  std::vector<Move> moves;
+  for (const auto& [name, seq] : request.cursors("cursors")) {
+    stream::StreamKey key = name == "@self" ? device::Devices::own_key(user_)
+                                            : stream::StreamKey{user_.tenant, stream::StreamKind::conversation, name};
+    const auto head = subscriber_->head_of(key);
+    if (!head) {
+      send_error(Error{Code::not_found, "this connection does not follow such a stream", "cursors", 0}, id);
+      return;
+    }
+    if (seq > *head) {
+      send_error(invalid_field("cursors", "beyond the newest entry"), id);
+      return;
+    }
+    const stream::StreamRef ref = *subscriber_->followed(key);
+    moves.push_back({ref, std::move(key), seq});
+  }
+  for (const Move& move : moves) {
+    confirmed(move.stream, move.key, move.seq);
+  }
+}
+
+void Connection::confirmed(const stream::StreamRef& stream, const stream::StreamKey& key, int64_t seq) {
+  subscriber_->confirm(stream.id, seq);
+  gateway_.parts_.devices.confirm(user_, caller_.device, stream, key, seq);
+}
+
+void Connection::on_pong(std::string_view payload) {
+  pinged_ = false;
+  if (!auto_ack_ || !subscriber_) {
+    return;
+  }
+  for (const AutoAck::Sent& sent : auto_ack_->pong(payload)) {
+    // The stream may have been left in the meantime.
+    if (const stream::StreamKey* const key = subscriber_->key_of(sent.stream.id)) {
+      confirmed(sent.stream, stream::StreamKey(*key), sent.seq);
+    }
+  }
+  check_time();
+}
+
+void Connection::register_user(simdjson::dom::object object, const std::string& id) {
+  static const Fields kFields{{.name = "token", .type = FieldType::text, .max = kTokenBytes},
+                              {.name = "user_id", .type = FieldType::id, .alias = "userId"},
+                              {.name = "device_id", .type = FieldType::id}};
+  if (state_ != State::anonymous) {
+    send_error(Error{Code::forbidden, "this connection is registered already", {}, 0}, id);
+    return;
+  }
+  Request request(kFields);
+  if (const Status taken = request.take(object); !taken.ok()) {
+    send_error(taken.error(), id);
+    return;
+  }
+  account::Claims claims;
+  if (request.has("token")) {
+    auto verified = gateway_.parts_.account.authenticate(request.text("token"));
+    if (!verified.ok()) {
+      send_error(verified.error(), id);
+      close_with(CloseCode::auth_failed);
+      return;
+    }
+    claims = std::move(*verified);
+  } else if (request.has("user_id") && gateway_.options_.dev) {
+    claims.user = UserId(request.text("user_id"));
+    claims.expires_at = INT64_MAX / 2'000'000'000;
+  } else {
+    send_error(Error{Code::missing_field, "required", "token", 0}, id);
+    return;
+  }
+  if (request.has("device_id")) {
+    wishes_->device = DeviceId(request.text("device_id"));
+    wishes_->named_device = true;
+  }
+  pause();
+  caller_ = gateway_.caller_of(claims, *wishes_);
+  state_ = State::opening;
+  Gateway::Wishes wishes = std::move(*wishes_);
+  wishes_.reset();
+  worker().cancel(timer_);
+  armed_for_ = {};
+  spawn(gateway_.open(std::static_pointer_cast<Connection>(shared_from_this()), std::move(wishes), true));
+}
+
+void Connection::refresh(simdjson::dom::object object, const std::string& id) {
+  static const Fields kFields{{.name = "token", .type = FieldType::text, .required = true, .max = kTokenBytes}};
+  Request request(kFields);
+  Status taken = request.take(object);
+  if (taken.ok()) {
+    taken = request.check_complete();
+  }
+  if (!taken.ok()) {
+    send_error(taken.error(), id);
+    return;
+  }
+  auto claims = gateway_.parts_.account.authenticate(request.text("token"));
+  if (claims.ok() && (claims->user != user_.user || claims->tenant != user_.tenant)) {
+    claims = fail(Code::unauthorized, "the token is another user's");
+  }
+  if (!claims.ok()) {
+    send_error(claims.error(), id);
+    close_with(CloseCode::auth_failed);
+    return;
+  }
+  begin_command();
+  spawn(check_refresh(std::move(*claims), id));
+}
+
+Task<> Connection::check_refresh(account::Claims claims, std::string id) {
+  const auto self = std::static_pointer_cast<Connection>(shared_from_this());
+  if (!claims.session.empty()) {
+    const Status open_session = co_await gateway_.parts_.sessions.check_open(user_, claims.session);
+    if (!open_session.ok()) {
+      end_command();
+      send_error(open_session.error(), id);
+      if (open_session.error().code == Code::unauthorized) {
+        close_with(CloseCode::auth_failed);
+      }
+      co_return;
+    }
+  }
+  caller_.token_expires_at = claims.expires_at;
+  caller_.admin = claims.admin;
+  caller_.service = claims.service;
+  set_expiry(claims.expires_at);
+  command::Reply reply;
+  reply.type = "refreshed";
+  JsonWriter(reply.fields).field("timestamp", gateway_.parts_.clock.unix_ms());
+  answered(reply, id);
+  check_time();
+}
+
+// A token is good until its `exp`; one that was presented within the leeway after it lasts to the leeway's end.
+void Connection::set_expiry(int64_t expires_at) {
+  const int64_t now_ms = gateway_.parts_.clock.unix_ms();
+  const int64_t end_ms = (expires_at * 1000 > now_ms ? expires_at : expires_at + kLeewaySeconds) * 1000;
+  constexpr int64_t kFarMs = 10LL * 365 * 86400 * 1000;
+  expires_ = worker().clock().now() + std::chrono::milliseconds(std::clamp<int64_t>(end_ms - now_ms, 0, kFarMs));
+}
+
+std::string Connection::welcome(std::string_view type, const Gateway::Opening* opening) const {
+  const GatewayOptions& options = gateway_.options_;
+  std::string json;
+  JsonWriter writer(json);
+  writer.begin().field("type", type);
+  if (type == "registered") {
+    writer.field("content", "Successfully registered");
+  }
+  writer.field("message", "Welcome to Tidemark").field("client_id", options.node + "-" + std::to_string(id_));
+  if (opening != nullptr) {
+    writer.field("user_id", user_.user.str())
+        .field("tenant_id", user_.tenant.str())
+        .field("session_id", caller_.session.str())
+        .field("device_id", caller_.device.str());
+  }
+  writer.field("node", options.node)
+      .field("epoch", options.epoch)
+      .field("timestamp", gateway_.parts_.clock.unix_ms());
+  std::string nested;
+  JsonWriter(nested)
+      .begin()
+      .field("interval_ms", options.heartbeat_interval.count())
+      .field("timeout_ms", options.heartbeat_timeout.count())
+      .end();
+  writer.raw("heartbeat", nested);
+  nested.clear();
+  JsonWriter(nested)
+      .begin()
+      .field("frame_bytes", options.frames.message_bytes)
+      .field("content_bytes", options.content_bytes)
+      .field("replay_entries", options.replay.per_stream)
+      .field("inflight", options.inflight)
+      .end();
+  writer.raw("limits", nested);
+  nested.clear();
+  JsonWriter(nested)
+      .begin()
+      .field("streams", opening != nullptr ? opening->streams : int64_t{0})
+      .field("entries", opening != nullptr ? opening->entries : int64_t{0})
+      .end();
+  writer.raw("resume", nested).end();
+  return json;
+}
+
+void Connection::arm(Instant deadline) {
+  if (armed_for_ != Instant{} && armed_for_ <= deadline && timer_.armed()) {
+    return;
+  }
+  armed_for_ = deadline;
+  const Instant now = worker().clock().now();
+  worker().arm(timer_, std::max(deadline - now, std::chrono::nanoseconds(0)));
+}
+
+void Connection::on_timer(void* self) {
+  auto& connection = *static_cast<Connection*>(self);
+  const auto keep = connection.shared_from_this();
+  connection.armed_for_ = {};
+  connection.check_time();
+}
+
+// Does what is due and arms the timer for what comes next.
+void Connection::check_time() {
+  if (!open()) {
+    return;
+  }
+  const Instant now = worker().clock().now();
+  const GatewayOptions& options = gateway_.options_;
+  if (state_ == State::anonymous) {
+    if (now >= opened_at_ + options.register_timeout) {
+      close_with(CloseCode::register_timeout);
+      return;
+    }
+    arm(opened_at_ + options.register_timeout);
+    return;
+  }
+  if (state_ != State::live) {
+    return;
+  }
+  if (now >= expires_) {
+    close_with(CloseCode::token_expired);
+    return;
+  }
+  arm(expires_);
+  if (queued_bytes() > 0 && now - last_progress() >= options.write_stall) {
+    close_with(CloseCode::slow_consumer);
+    return;
+  }
+  if (queued_bytes() > 0) {
+    arm(last_progress() + options.write_stall);
+  }
+  if (subscriber_ && subscriber_->window_stalled(now)) {
+    close_with(CloseCode::slow_consumer, "replayed entries were not confirmed");
+    return;
+  }
+  if (subscriber_ && subscriber_->catching_up()) {
+    arm(now + kWindowCheck);
+  }
+  if (now - last_received() >= options.heartbeat_timeout) {
+    close_with(CloseCode::heartbeat_lost);
+    return;
+  }
+  if (now - last_received() >= options.heartbeat_interval && !pinged_) {
+    pinged_ = true;
+    ping("h");
+  }
+  arm(last_received() + (pinged_ ? options.heartbeat_timeout : options.heartbeat_interval));
+  if (auto_ack_) {
+    if (const auto due = auto_ack_->due()) {
+      if (now >= *due) {
+        ping(auto_ack_->begin_ping());
+      } else {
+        arm(*due);
+      }
+    }
+  }
+}
+
+}  // namespace tidemark::gateway

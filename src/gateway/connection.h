@@ -1,0 +1,108 @@
+// Connection: one client on a WebSocket: what it says goes to the command table, what it follows comes back.
+//
+// Owner: its worker. Made by Gateway; anonymous until it has a token, opening while its session and streams are looked
+// up (nothing is read meanwhile), live until it closes.
+// Promises: commands start in the order they were sent; an answer to each, or a close; `bye` before every 4xxx close.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "gateway/auto_ack.h"
+#include "gateway/gateway.h"
+#include "gateway/strikes.h"
+#include "gateway/websocket.h"
+
+namespace tidemark::gateway {
+
+class Connection final : public WebSocket, public stream::Outlet, public stream::Subscriber::Events {
+ public:
+  Connection(Gateway& gateway, Worker& worker, boost::asio::ip::tcp::socket socket, stream::OutletId id);
+  ~Connection() override;
+
+  stream::OutletId outlet_id() const override { return id_; }
+  const UserKey& user() const override { return user_; }
+  const command::Caller& caller() const { return caller_; }
+  const session::Connection& home_entry() const { return entry_; }
+
+  // Waits for `register`.
+  void start_anonymous(std::string early, Gateway::Wishes wishes);
+  // Who it is; nothing is read until go_live().
+  void identify(command::Caller caller, session::Connection entry);
+  bool at_home = false;  // the user's home knows it and has to be told of its end
+  std::string early;     // bytes that came behind the handshake, until reading starts
+  void go_live(Gateway::Opening opening, bool auto_ack, bool registered);
+  void set_bucket(std::shared_ptr<command::RateBucket> bucket) { caller_.bucket = std::move(bucket); }
+
+  // From the rooms, on this worker.
+  void follow(const stream::FollowRequest& request);
+  void unfollow(const stream::StreamKey& key);
+  void signal(const stream::Frame& frame) override;
+
+  // `bye`, then the close frame.
+  void close_with(CloseCode code, std::string_view reason = {});
+  // The same with 4200, when what it has sent is answered.
+  void drain_close();
+
+ private:
+  enum class State : uint8_t { anonymous, opening, live };
+
+  // WebSocket
+  void on_message(std::string_view payload, bool binary) override;
+  void on_pong(std::string_view payload) override;
+  void on_drained() override;
+  void on_blocked() override;
+  void on_closed(CloseCode code) override;
+  // stream::Outlet
+  bool deliver(const stream::StreamRef& stream, int64_t seq, const stream::Frame& frame) override;
+  // stream::Subscriber::Events
+  void replay_finished() override;
+  void replay_failed(const Error& error) override;
+
+  void dispatch(simdjson::dom::object object);
+  void answer_ping();
+  void acknowledge(simdjson::dom::object object, const std::string& id);
+  void register_user(simdjson::dom::object object, const std::string& id);
+  void refresh(simdjson::dom::object object, const std::string& id);
+  Task<> check_refresh(account::Claims claims, std::string id);
+  static Task<> run_command(std::shared_ptr<Connection> self, const command::Row* row, command::Request request,
+                            std::string id);
+  void answered(const Result<command::Reply>& reply, const std::string& id);
+  void begin_command();
+  void end_command();
+  void send_error(const Error& error, const std::string& id);
+  void confirmed(const stream::StreamRef& stream, const stream::StreamKey& key, int64_t seq);
+  std::string welcome(std::string_view type, const Gateway::Opening* opening) const;
+  void send_text(const std::string& json);
+  void set_expiry(int64_t expires_at);
+
+  static void on_timer(void* self);
+  void check_time();
+  void arm(Instant deadline);
+
+  Gateway& gateway_;
+  const stream::OutletId id_;
+  UserKey user_;
+  command::Caller caller_;
+  session::Connection entry_;
+  std::unique_ptr<Gateway::Wishes> wishes_;  // of an anonymous connection
+  std::unique_ptr<stream::Subscriber> subscriber_;
+  std::unique_ptr<AutoAck> auto_ack_;
+  std::unique_ptr<Strikes> bad_frames_;
+  std::unique_ptr<Strikes> refusals_;
+  // What the rooms said while the streams were being looked up; it is newer than the answer.
+  std::vector<std::variant<stream::FollowRequest, stream::StreamKey>> news_;
+  Timer timer_;
+  Instant armed_for_{};
+  Instant opened_at_;
+  Instant expires_{};
+  Instant touched_at_{};
+  uint32_t inflight_ = 0;
+  State state_ = State::opening;
+  bool pinged_ = false;
+  bool drain_when_idle_ = false;
+};
+
+}  // namespace tidemark::gateway

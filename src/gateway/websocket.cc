@@ -1,0 +1,304 @@
+#include "gateway/websocket.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace tidemark::gateway {
+namespace {
+
+using boost::asio::ip::tcp;
+
+constexpr size_t kGatherFrames = 256;            // frames in one write
+constexpr size_t kReadBytes = 128 * 1024;        // one read; a fast sender has to take turns with others
+constexpr size_t kQueueCapacityKept = 4;         // of an idle connection
+constexpr size_t kFlushBytesPerTurn = 256 * 1024;  // then others have their turn
+
+}  // namespace
+
+WebSocket::WebSocket(Worker& worker, tcp::socket socket, const FrameLimits& limits)
+    : worker_(worker),
+      socket_(std::move(socket)),
+      decoder_(limits, Side::server),
+      last_received_(worker.now()),
+      last_progress_(worker.now()),
+      linger_timer_([](void* context) { static_cast<WebSocket*>(context)->end(); }, this) {}
+
+WebSocket::~WebSocket() { worker_.forget_flush(*this); }
+
+void WebSocket::send_raw(std::string_view bytes) { send(stream::Frame::wire_bytes(bytes)); }
+
+void WebSocket::send(const stream::Frame& frame) {
+  if (state_ != State::open) {
+    return;
+  }
+  if (queued_bytes_ == 0) {
+    last_progress_ = worker_.now();
+  }
+  queued_bytes_ += frame.size();
+  queue_.push_back(frame);
+  if (!writing_) {
+    worker_.flush_later(*this);
+  }
+}
+
+void WebSocket::ping(std::string_view payload) { send_raw(encode_frame(Opcode::ping, payload)); }
+
+void WebSocket::start(std::string early) {
+  if (!early.empty()) {
+    unread_ = std::make_unique<std::string>(std::move(early));
+  }
+  paused_ = true;
+  resume();
+}
+
+void WebSocket::pause() { paused_ = true; }
+
+void WebSocket::resume() {
+  if (!paused_) {
+    return;
+  }
+  paused_ = false;
+  if (taking_) {
+    return;
+  }
+  if (unread_) {
+    const std::unique_ptr<std::string> bytes = std::move(unread_);
+    take({bytes->data(), bytes->size()});
+  }
+  if (!paused_) {
+    wait_readable();
+  }
+}
+
+void WebSocket::wait_readable() {
+  if (reading_ || state_ == State::gone) {
+    return;
+  }
+  reading_ = true;
+  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
+    self->reading_ = false;
+    if (!error) {
+      self->read_some();
+    }
+  });
+}
+
+void WebSocket::read_some() {
+  if (state_ == State::gone || (paused_ && state_ == State::open)) {
+    return;
+  }
+  const std::span<char> buffer = worker_.read_buffer();
+  const ssize_t count = ::recv(socket_.native_handle(), buffer.data(), std::min(buffer.size(), kReadBytes), MSG_DONTWAIT);
+  if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+    wait_readable();
+    return;
+  }
+  if (count <= 0) {
+    lost();
+    return;
+  }
+  last_received_ = worker_.now();
+  if (state_ == State::lingering) {
+    wait_readable();  // read and thrown away, so that the peer's bytes do not reset the connection
+    return;
+  }
+  take(buffer.first(static_cast<size_t>(count)));
+  if (!paused_ || state_ != State::open) {
+    wait_readable();
+  }
+}
+
+void WebSocket::take(std::span<char> input) {
+  taking_ = true;
+  while (state_ == State::open || state_ == State::closing) {
+    if (paused_ && state_ == State::open) {
+      if (!input.empty()) {
+        unread_ = std::make_unique<std::string>(input.data(), input.size());
+      }
+      break;
+    }
+    const Decoded decoded = decoder_.next(input);
+    if (decoded.kind == Decoded::Kind::need_more) {
+      break;
+    }
+    handle(decoded);
+  }
+  taking_ = false;
+}
+
+void WebSocket::handle(const Decoded& decoded) {
+  switch (decoded.kind) {
+    case Decoded::Kind::text:
+    case Decoded::Kind::binary:
+      if (state_ == State::open) {
+        on_message(decoded.payload, decoded.kind == Decoded::Kind::binary);
+      }
+      return;
+    case Decoded::Kind::ping:
+      if (state_ == State::open) {
+        send_raw(encode_frame(Opcode::pong, decoded.payload));
+      }
+      return;
+    case Decoded::Kind::pong:
+      if (state_ == State::open) {
+        on_pong(decoded.payload);
+      }
+      return;
+    case Decoded::Kind::close:
+      if (state_ == State::open) {
+        close(decoded.code);  // the same code back (RFC 6455, 5.5.1)
+      }
+      return;
+    case Decoded::Kind::violation:
+      if (state_ == State::open) {
+        close(decoded.code, decoded.why);
+      }
+      return;
+    case Decoded::Kind::need_more: return;
+  }
+}
+
+void WebSocket::close(CloseCode code, std::string_view reason) {
+  if (state_ != State::open) {
+    return;
+  }
+  send_raw(encode_close(code, reason));
+  state_ = State::closing;
+  worker_.arm(linger_timer_, kLinger);
+  unread_.reset();
+  report(code);
+  paused_ = false;
+  wait_readable();
+}
+
+void WebSocket::abort() {
+  report(CloseCode::abnormal);
+  end();
+}
+
+void WebSocket::lost() {
+  report(CloseCode::abnormal);
+  end();
+}
+
+void WebSocket::report(CloseCode code) {
+  if (!reported_) {
+    reported_ = true;
+    on_closed(code);
+  }
+}
+
+void WebSocket::begin_linger() {
+  state_ = State::lingering;
+  boost::system::error_code ignored;
+  socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  worker_.arm(linger_timer_, kLinger);
+  wait_readable();
+}
+
+void WebSocket::end() {
+  if (state_ == State::gone) {
+    return;
+  }
+  state_ = State::gone;
+  worker_.cancel(linger_timer_);
+  worker_.forget_flush(*this);
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  queue_.clear();
+  queue_head_ = 0;
+  queued_bytes_ = 0;
+}
+
+void WebSocket::flush() {
+  if (state_ == State::gone || state_ == State::lingering || writing_) {
+    return;
+  }
+  size_t written_now = 0;
+  while (queue_head_ < queue_.size()) {
+    iovec parts[kGatherFrames];
+    size_t count = 0;
+    size_t bytes = 0;
+    for (size_t i = queue_head_; i < queue_.size() && count < kGatherFrames; ++i, ++count) {
+      std::string_view wire = queue_[i].wire();
+      if (count == 0) {
+        wire.remove_prefix(frame_offset_);
+      }
+      parts[count] = {const_cast<char*>(wire.data()), wire.size()};
+      bytes += wire.size();
+    }
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = count;
+    const ssize_t written = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (written < 0 && errno == EINTR) {
+      continue;
+    }
+    if (written < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+      const auto keep = shared_from_this();
+      lost();
+      return;
+    }
+    if (written > 0) {
+      last_progress_ = worker_.now();
+      auto left = static_cast<size_t>(written);
+      queued_bytes_ -= left;
+      written_now += left;
+      while (left > 0) {
+        const size_t rest = queue_[queue_head_].size() - frame_offset_;
+        if (left < rest) {
+          frame_offset_ += static_cast<uint32_t>(left);
+          break;
+        }
+        left -= rest;
+        queue_[queue_head_] = stream::Frame();
+        ++queue_head_;
+        frame_offset_ = 0;
+      }
+    }
+    if (written < 0 || static_cast<size_t>(written) < bytes) {
+      wait_writable();
+      return;
+    }
+    if (written_now >= kFlushBytesPerTurn && queue_head_ < queue_.size()) {
+      wait_writable();
+      return;
+    }
+  }
+  release_memory();
+  if (state_ == State::closing) {
+    begin_linger();
+  } else if (state_ == State::open) {
+    on_drained();
+  }
+}
+
+void WebSocket::release_memory() {
+  queue_.clear();
+  queue_head_ = 0;
+  if (queue_.capacity() > kQueueCapacityKept) {
+    std::vector<stream::Frame>().swap(queue_);
+  }
+}
+
+void WebSocket::wait_writable() {
+  writing_ = true;
+  // The written part of a long queue is not kept.
+  queue_.erase(queue_.begin(), queue_.begin() + queue_head_);
+  queue_head_ = 0;
+  socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
+    self->writing_ = false;
+    if (error || self->state_ == State::gone) {
+      return;
+    }
+    self->flush();
+  });
+  if (state_ == State::open) {
+    on_blocked();
+  }
+}
+
+}  // namespace tidemark::gateway

@@ -1,0 +1,98 @@
+// WebSocket: one open WebSocket on its socket: bytes in, messages out, frames queued and written together.
+//
+// Owner: its worker. Kept alive by whoever holds it and by its pending waits; after closed() it only lingers until the
+// peer has read the close code, at most kLinger.
+// Promises: frames go out in the order they were queued; all that is queued in a turn goes out with one gather write at
+// its end; every violation of RFC 6455 is answered with its close code; on_closed() is called exactly once.
+// Reads readiness style into the worker's shared buffer, so that an idle connection holds no buffer.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/error_table.h"
+#include "core/worker.h"
+#include "gateway/frame_codec.h"
+#include "stream/frame.h"
+
+namespace tidemark::gateway {
+
+class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushable {
+ public:
+  WebSocket(Worker& worker, boost::asio::ip::tcp::socket socket, const FrameLimits& limits);
+  ~WebSocket() override;
+  WebSocket(const WebSocket&) = delete;
+  WebSocket& operator=(const WebSocket&) = delete;
+
+  Worker& worker() { return worker_; }
+
+  // Queues bytes that precede every frame (the 101 response).
+  void send_raw(std::string_view bytes);
+  void send(const stream::Frame& frame);
+  void ping(std::string_view payload);
+  // Bytes that wait in the queue.
+  size_t queued_bytes() const { return queued_bytes_; }
+  // When the socket last took some of a queue that is not empty.
+  Instant last_progress() const { return last_progress_; }
+  Instant last_received() const { return last_received_; }
+
+  // Starts to read; `early` are bytes that came behind the handshake.
+  void start(std::string early);
+  // While paused nothing is read from the socket and no message is handed out.
+  void pause();
+  void resume();
+
+  // Queues a close frame; what was queued before still goes out. Messages that come after are not handed out.
+  void close(CloseCode code, std::string_view reason = {});
+  // Sends nothing more.
+  void abort();
+  bool open() const { return state_ == State::open; }
+
+  void flush() final;
+
+ protected:
+  // `payload` is valid during the call.
+  virtual void on_message(std::string_view payload, bool binary) = 0;
+  virtual void on_pong(std::string_view payload) { (void)payload; }
+  virtual void on_drained() {}  // everything that was queued has been written
+  virtual void on_blocked() {}  // the socket takes no more for now
+  // The connection is over: the peer's code, ours, or abnormal when it was lost.
+  virtual void on_closed(CloseCode code) = 0;
+
+ private:
+  enum class State : uint8_t { open, closing, lingering, gone };
+  static constexpr auto kLinger = std::chrono::seconds(2);
+
+  void wait_readable();
+  void wait_writable();
+  void read_some();
+  void take(std::span<char> input);
+  void handle(const Decoded& decoded);
+  void lost();
+  void begin_linger();
+  void end();
+  void report(CloseCode code);
+  void release_memory();
+
+  Worker& worker_;
+  boost::asio::ip::tcp::socket socket_;
+  FrameDecoder decoder_;
+  std::vector<stream::Frame> queue_;
+  std::unique_ptr<std::string> unread_;  // bytes that were read and wait for resume()
+  size_t queued_bytes_ = 0;
+  uint32_t queue_head_ = 0;    // first frame that is not wholly written
+  uint32_t frame_offset_ = 0;  // bytes of it that are
+  Instant last_received_;
+  Instant last_progress_;
+  Timer linger_timer_;
+  State state_ = State::open;
+  bool reading_ = false;  // a wait for readability is pending
+  bool writing_ = false;  // a wait for writability is pending
+  bool paused_ = false;
+  bool reported_ = false;
+  bool taking_ = false;
+};
+
+}  // namespace tidemark::gateway

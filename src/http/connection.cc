@@ -1,0 +1,317 @@
+#include "http/connection.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <span>
+#include <utility>
+
+#include "core/error_table.h"
+#include "http/cors.h"
+#include "http/rest.h"
+#include "http/target.h"
+
+namespace tidemark::http {
+namespace {
+
+using boost::asio::ip::tcp;
+using boost::system::error_code;
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+std::string printable(boost::asio::ip::address address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    address = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
+  }
+  return address.to_string();
+}
+
+}  // namespace
+
+Connection::Connection(std::shared_ptr<Context> context, Worker& worker, tcp::socket socket, const tcp::endpoint& peer)
+    : context_(std::move(context)),
+      worker_(worker),
+      socket_(std::move(socket)),
+      client_ip_(printable(peer.address())),
+      client_port_(peer.port()),
+      timer_([](void* self) { static_cast<Connection*>(self)->on_timer(); }, this) {}
+
+Connection::~Connection() = default;
+
+void Connection::start() {
+  join();
+  worker_.arm(timer_, context_->options.handshake_timeout);
+  wait_readable();
+}
+
+void Connection::start_refusing() {
+  join();
+  refuse(failure(fail(Code::unavailable, "too many connections")));
+}
+
+void Connection::join() {
+  worker_.assert_owner();
+  self_ = shared_from_this();
+  context_->open[static_cast<size_t>(worker_.index())].insert(this);
+  context_->connections.fetch_add(1, std::memory_order_relaxed);
+}
+
+// The end of this object's part; its socket is closed or given away.
+void Connection::leave() {
+  state_ = State::closed;
+  worker_.cancel(timer_);
+  context_->release_body(std::exchange(reserved_, 0));
+  context_->open[static_cast<size_t>(worker_.index())].erase(this);
+  context_->connections.fetch_sub(1, std::memory_order_relaxed);
+  self_.reset();
+}
+
+void Connection::close() {
+  if (state_ != State::closed) {
+    error_code ignored;
+    socket_.close(ignored);
+    leave();
+  }
+}
+
+void Connection::close_if_idle() {
+  if (state_ == State::reading && served_ && reader_ == nullptr) {
+    close();
+  }
+}
+
+// Whatever is waited for has not come in time. A client that is this late reads no answer.
+void Connection::on_timer() {
+  const auto keep = shared_from_this();
+  close();
+}
+
+void Connection::wait_readable() {
+  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
+    if (self->state_ == State::closed) {
+      return;
+    }
+    if (error) {
+      self->close();
+    } else if (self->state_ == State::lingering) {
+      self->discard();
+    } else {
+      self->readable();
+    }
+  });
+}
+
+void Connection::readable() {
+  const std::span<char> buffer = worker_.read_buffer();
+  const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), std::min(buffer.size(), kReadBytes), 0);
+  if (got > 0) {
+    feed({buffer.data(), static_cast<size_t>(got)});
+  } else if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+    wait_readable();
+  } else {
+    close();
+  }
+}
+
+void Connection::feed(std::string_view bytes) {
+  feeding_ = true;
+  while (state_ == State::reading && !bytes.empty()) {
+    if (reader_ == nullptr) {
+      const ServerOptions& options = context_->options;
+      reader_ = std::make_unique<RequestReader>(
+          ReaderLimits{options.header_bytes, options.header_count, options.body_bytes});
+      if (served_) {
+        worker_.arm(timer_, options.handshake_timeout);
+      }
+    }
+    bytes.remove_prefix(reader_->put(bytes));
+    if (reader_->stage() == RequestReader::Stage::head_done) {
+      head_arrived(bytes);
+      if (state_ != State::reading) {
+        break;
+      }
+      bytes.remove_prefix(reader_->put(bytes));
+    }
+    if (reader_->stage() == RequestReader::Stage::refused) {
+      const Refused& why = reader_->refused();
+      refuse(failure(why.http_status, row_of(why.code).name, why.text));
+    } else if (reader_->stage() == RequestReader::Stage::done) {
+      HttpRequest request = reader_->take();
+      reader_.reset();
+      handle(std::move(request));
+    }
+  }
+  feeding_ = false;
+  if (state_ == State::reading) {
+    wait_readable();
+  } else if (state_ == State::handling || state_ == State::writing) {
+    pending_ = bytes;
+  }
+}
+
+void Connection::head_arrived(std::string_view behind) {
+  const HttpRequest& head = reader_->request();
+  head_only_ = head.method() == boost::beast::http::verb::head;
+  http10_ = head.version() == 10;
+  allow_origin_ = allowed_origin(head, context_->options.allowed_origins);
+  if (!host_allowed(head)) {
+    return refuse(failure(fail(Code::forbidden, "in dev mode only the hosts localhost, 127.0.0.1 and [::1] are served")));
+  }
+  if (is_upgrade(head)) {
+    return hand_over(behind);
+  }
+  if (!reader_->has_body()) {
+    return;
+  }
+  const size_t wanted = reader_->body_bytes_max();
+  if (!context_->reserve_body(wanted)) {
+    return refuse(failure(fail(Code::unavailable, "too many request bodies at once")));
+  }
+  reserved_ = wanted;
+  worker_.arm(timer_, context_->options.body_timeout);
+  if (reader_->expects_continue() && behind.empty() &&
+      ::send(socket_.native_handle(), kContinue.data(), kContinue.size(), MSG_NOSIGNAL) !=
+          static_cast<ssize_t>(kContinue.size())) {
+    close();
+  }
+}
+
+bool Connection::host_allowed(const HttpRequest& head) const {
+  if (!context_->options.loopback_hosts_only) {
+    return true;
+  }
+  const Target target = split_target(head.target());
+  return is_loopback_host(target.authority.empty() ? std::string_view(head[boost::beast::http::field::host])
+                                                   : target.authority);
+}
+
+bool Connection::is_upgrade(const HttpRequest& head) const {
+  if (!context_->hooks.upgrade || context_->options.metrics_only) {
+    return false;
+  }
+  const auto path = command::percent_decode(split_target(head.target()).path, false);
+  return path && (*path == "/api/v1/ws/connect" || *path == "/ws");
+}
+
+void Connection::hand_over(std::string_view behind) {
+  HttpRequest request = reader_->take();
+  reader_.reset();
+  Upgrade upgrade{std::move(socket_), std::move(request.base()), std::string(behind), client_ip_, client_port_};
+  leave();
+  context_->hooks.upgrade(std::move(upgrade));
+}
+
+void Connection::handle(HttpRequest request) {
+  worker_.cancel(timer_);
+  state_ = State::handling;
+  close_after_ = !request.keep_alive();
+  const Target target = split_target(request.target());
+  const auto path = command::percent_decode(target.path, false);
+  if (!path) {
+    return answer(failure(fail(Code::invalid_frame, "a broken percent-escape in the path")));
+  }
+  if (!allow_origin_.empty() && is_preflight(request)) {
+    return answer(preflight_answer());
+  }
+  if (const auto page = context_->pages.answer(request.method_string(), *path)) {
+    return answer(*page);
+  }
+  if (context_->rest != nullptr && !context_->options.metrics_only && Rest::serves(target.path)) {
+    return spawn(run(shared_from_this(), std::move(request)));
+  }
+  answer(failure(fail(Code::not_found, "no such path")));
+}
+
+Task<> Connection::run(std::shared_ptr<Connection> self, HttpRequest request) {
+  RestCall call{std::move(request), self->client_ip_, self->client_port_};
+  const Response response = co_await self->context_->rest->serve(std::move(call));
+  co_await self->worker_.enter();
+  self->answer(response);
+}
+
+void Connection::refuse(const Response& response) {
+  close_after_ = true;
+  answer(response);
+}
+
+void Connection::answer(const Response& response) {
+  if (state_ == State::closed) {
+    return;
+  }
+  close_after_ = close_after_ || context_->draining.load(std::memory_order_relaxed);
+  Framing framing;
+  framing.close = close_after_;
+  framing.http10 = http10_;
+  framing.head_only = head_only_;
+  framing.vary_origin = !context_->options.allowed_origins.empty();
+  framing.allow_origin = allow_origin_;
+  framing.unix_seconds = worker_.clock().unix_ms() / 1000;
+  out_ = serialize(response, framing);
+  out_sent_ = 0;
+  state_ = State::writing;
+  context_->release_body(std::exchange(reserved_, 0));
+  context_->count_answer(response.status);
+  write_some();
+}
+
+void Connection::write_some() {
+  while (out_sent_ < out_.size()) {
+    const ssize_t sent =
+        ::send(socket_.native_handle(), out_.data() + out_sent_, out_.size() - out_sent_, MSG_NOSIGNAL);
+    if (sent >= 0) {
+      out_sent_ += static_cast<size_t>(sent);
+    } else if (errno == EAGAIN) {
+      worker_.arm(timer_, context_->options.write_timeout);
+      socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](const error_code& error) {
+        if (self->state_ == State::writing) {
+          error ? self->close() : self->write_some();
+        }
+      });
+      return;
+    } else if (errno != EINTR) {
+      return close();
+    }
+  }
+  answer_sent();
+}
+
+void Connection::answer_sent() {
+  out_ = {};
+  served_ = true;
+  if (close_after_) {
+    return linger();
+  }
+  state_ = State::reading;
+  worker_.arm(timer_, context_->options.idle_timeout);
+  if (!feeding_) {
+    const std::string pending = std::exchange(pending_, {});
+    feed(pending);
+  }
+}
+
+// A close with unread bytes would make the kernel send a reset, and the answer might never be read.
+void Connection::linger() {
+  error_code error;
+  socket_.shutdown(tcp::socket::shutdown_send, error);
+  if (error) {
+    return close();
+  }
+  state_ = State::lingering;
+  reader_.reset();
+  pending_ = {};
+  worker_.arm(timer_, context_->options.linger);
+  wait_readable();
+}
+
+void Connection::discard() {
+  const std::span<char> buffer = worker_.read_buffer();
+  const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), 0);
+  if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) {
+    wait_readable();
+  } else {
+    close();
+  }
+}
+
+}  // namespace tidemark::http

@@ -1,0 +1,46 @@
+// REST from the command table: token, fields, handler, envelope.
+//
+// The order of refusals: path (404), method (405), token (401), for whom (403, 400), fields, then what the row says.
+#pragma once
+
+#include <string>
+
+#include "account/account.h"
+#include "command/table.h"
+#include "core/task.h"
+#include "http/request_reader.h"
+#include "http/response.h"
+
+namespace tidemark::session {
+class Sessions;
+}
+
+namespace tidemark::http {
+
+struct RestCall {
+  HttpRequest request;
+  std::string client_ip;
+  int client_port = 0;
+};
+
+// Owner: none; stateless, every worker may call. What it refers to and itself outlive the workers' run.
+class Rest {
+ public:
+  static constexpr std::string_view kPrefix = "/api/v1";
+  static bool serves(std::string_view path) { return path == kPrefix || path.starts_with("/api/v1/"); }
+
+  Rest(const command::Table& table, const account::Account& account, session::Sessions& sessions)
+      : table_(table), account_(account), sessions_(sessions) {}
+
+  // Answers a request whose path serves() takes. Continues on the calling worker. HEAD is answered like GET, with the body.
+  Task<Response> serve(RestCall call) const;
+
+ private:
+  Task<Result<command::Caller>> identify(const RestCall* call) const;
+
+  const command::Table& table_;
+  const account::Account& account_;
+  session::Sessions& sessions_;
+};
+
+}  // namespace tidemark::http

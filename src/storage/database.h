@@ -1,0 +1,240 @@
+// The storage seam: closures that run in transactions on storage threads, and the answer back on the caller's worker.
+//
+// Two implementations: SQLite (storage/sqlite_database.h) and, in a cluster, PostgreSQL. Rooms write their SQL once.
+//
+// Promises: write() answers only after the transaction is durable (fsync'ed), or with an error; `unavailable` means
+// that it may or may not have been stored. Closures of one worker run in the order they were submitted. Answers come
+// back to the worker that asked, in commit order. read() sees every write that was answered before it was submitted.
+// Does not promise: that a closure runs once only; it may run again after a failed batch, so it must return values
+// and change nothing else.
+#pragma once
+
+#include <condition_variable>
+#include <coroutine>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "core/result.h"
+#include "core/worker.h"
+
+namespace tidemark::storage {
+
+// One SQL statement of the program. Its address is its identity: make it a namespace-scope constant.
+// `postgres` is given only where the common subset does not do.
+struct Sql {
+  const char* common;
+  const char* postgres = nullptr;
+};
+
+// Thrown inside a closure when a statement fails and caught by the Database: never leaves a closure's transaction.
+struct StatementFailed {
+  Error error;
+};
+
+// A statement with its values bound; valid until the same Sql is run again or the closure ends.
+class Statement {
+ public:
+  virtual ~Statement() = default;
+  virtual bool next() = 0;  // steps to the next row; false at the end
+  virtual bool is_null(int column) const = 0;
+  virtual int64_t integer(int column) const = 0;       // columns count from 0
+  virtual std::string_view text(int column) const = 0;  // valid until the next step; a null is empty
+  std::string string(int column) const { return std::string(text(column)); }
+
+  virtual void bind(int index, int64_t value) = 0;  // parameters count from 1
+  virtual void bind(int index, std::string_view value) = 0;
+  virtual void bind_null(int index) = 0;
+};
+
+// What a closure works with. Owner: the storage thread that runs the closure.
+class Transaction {
+ public:
+  virtual ~Transaction() = default;
+
+  // Values: integers, bool, anything that converts to std::string_view, std::optional of these, nullptr.
+  template <class... Values>
+  Statement& query(const Sql& sql, const Values&... values) {
+    Statement& statement = prepare(sql);
+    int index = 0;
+    (bind_one(statement, ++index, values), ...);
+    return statement;
+  }
+  // Runs to the end; returns the number of rows that were inserted, updated or deleted.
+  template <class... Values>
+  int64_t execute(const Sql& sql, const Values&... values) {
+    Statement& statement = query(sql, values...);
+    while (statement.next()) {
+    }
+    return changed_rows();
+  }
+
+ protected:
+  virtual Statement& prepare(const Sql& sql) = 0;
+  virtual int64_t changed_rows() = 0;
+
+ private:
+  template <class V>
+  static void bind_one(Statement& statement, int index, const V& value) {
+    if constexpr (std::is_same_v<V, std::nullptr_t>) {
+      statement.bind_null(index);
+    } else if constexpr (std::is_integral_v<V>) {
+      statement.bind(index, static_cast<int64_t>(value));
+    } else if constexpr (std::is_enum_v<V>) {
+      statement.bind(index, static_cast<int64_t>(value));
+    } else {
+      statement.bind(index, std::string_view(value));
+    }
+  }
+  template <class V>
+  static void bind_one(Statement& statement, int index, const std::optional<V>& value) {
+    if (value) {
+      bind_one(statement, index, *value);
+    } else {
+      statement.bind_null(index);
+    }
+  }
+};
+
+// One closure on its way through the database. Lives in the frame of whoever waits for it.
+class Job {
+ public:
+  virtual ~Job() = default;
+
+ private:
+  template <class F>
+  friend class AwaitedJob;
+  template <class F>
+  friend class BlockingJob;
+  friend class JobRunner;
+
+  virtual Status run(Transaction& transaction) = 0;  // an error rolls this closure back
+  virtual void finished() {}                          // called on a storage thread if worker_ is null
+
+  Worker* worker_ = nullptr;
+  std::coroutine_handle<> waiting_;
+  Status status_;
+};
+
+template <class F>
+class AwaitedJob;
+template <class F>
+class BlockingJob;
+
+class Database {
+ public:
+  virtual ~Database() = default;
+
+  // `co_await db.write(f)`: f is `Result<T>(Transaction&)`; an error that f returns undoes what f did and is returned.
+  template <class F>
+  auto write(F closure) {
+    return AwaitedJob<F>(*this, true, std::move(closure));
+  }
+  template <class F>
+  auto read(F closure) {
+    return AwaitedJob<F>(*this, false, std::move(closure));
+  }
+  // The same for threads that are no workers (start, subcommands, tests): waits.
+  template <class F>
+  auto write_now(F closure) {
+    return BlockingJob<F>(std::move(closure)).wait(*this, true);
+  }
+  template <class F>
+  auto read_now(F closure) {
+    return BlockingJob<F>(std::move(closure)).wait(*this, false);
+  }
+
+  virtual bool healthy() const = 0;  // false: every call answers `unavailable` until a restart
+  virtual void close() = 0;          // answers what is queued, then ends the storage threads
+
+ protected:
+  template <class F>
+  friend class AwaitedJob;
+  template <class F>
+  friend class BlockingJob;
+  virtual void submit(Job& job, bool writes) = 0;
+};
+
+template <class F>
+class AwaitedJob final : public Job {
+ public:
+  using Answer = std::invoke_result_t<F&, Transaction&>;
+
+  AwaitedJob(Database& database, bool writes, F closure)
+      : database_(database), writes_(writes), closure_(std::move(closure)) {}
+
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> waiting) {
+    waiting_ = waiting;
+    worker_ = Worker::current();
+    TIDEMARK_CHECK(worker_ != nullptr);
+    database_.submit(*this, writes_);
+  }
+  Answer await_resume() {
+    if (!status_.ok()) {
+      return status_.error();
+    }
+    return std::move(*answer_);
+  }
+
+ private:
+  Status run(Transaction& transaction) override {
+    answer_.emplace(closure_(transaction));
+    return answer_->ok() ? Status() : Status(answer_->error());
+  }
+
+  Database& database_;
+  const bool writes_;
+  F closure_;
+  std::optional<Answer> answer_;
+};
+
+template <class F>
+class BlockingJob final : public Job {
+ public:
+  using Answer = std::invoke_result_t<F&, Transaction&>;
+
+  explicit BlockingJob(F closure) : closure_(std::move(closure)) {}
+
+  Answer wait(Database& database, bool writes) {
+    database.submit(*this, writes);
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [this] { return is_done_; });
+    if (!status_.ok()) {
+      return status_.error();
+    }
+    return std::move(*answer_);
+  }
+
+ private:
+  Status run(Transaction& transaction) override {
+    answer_.emplace(closure_(transaction));
+    return answer_->ok() ? Status() : Status(answer_->error());
+  }
+  void finished() override {
+    const std::lock_guard lock(mutex_);
+    is_done_ = true;
+    done_.notify_one();
+  }
+
+  F closure_;
+  std::optional<Answer> answer_;
+  std::mutex mutex_;
+  std::condition_variable done_;
+  bool is_done_ = false;
+};
+
+// What implementations use to run jobs and to hand their answers back.
+class JobRunner {
+ public:
+  static Status run(Job& job, Transaction& transaction) { return job.run(transaction); }
+  static void set_status(Job& job, Status status) { job.status_ = std::move(status); }
+  static const Status& status(const Job& job) { return job.status_; }
+  // Sends every job back to its waiter, in order; one post per worker. The jobs may be gone afterwards.
+  static void finish(std::span<Job* const> jobs);
+};
+
+}  // namespace tidemark::storage

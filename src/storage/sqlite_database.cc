@@ -1,0 +1,271 @@
+#include "storage/sqlite_database.h"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <thread>
+#include <vector>
+
+#include "core/log.h"
+#include "storage/sqlite_connection.h"
+
+namespace tidemark::storage {
+namespace {
+
+// Jobs waiting for a storage thread. Owner: shared, guarded by its own mutex.
+class JobQueue {
+ public:
+  explicit JobQueue(size_t jobs_max) : jobs_max_(jobs_max) {}
+
+  bool push(Job& job) {
+    const std::lock_guard lock(mutex_);
+    if (closed_ || jobs_.size() >= jobs_max_) {
+      return false;
+    }
+    jobs_.push_back(&job);
+    ready_.notify_one();
+    return true;
+  }
+  // Waits for work; takes up to `count`. Empty: the queue is closed and drained.
+  void take(std::vector<Job*>& jobs, size_t count) {
+    jobs.clear();
+    std::unique_lock lock(mutex_);
+    ready_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
+    while (!jobs_.empty() && jobs.size() < count) {
+      jobs.push_back(jobs_.front());
+      jobs_.pop_front();
+    }
+  }
+  void close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    ready_.notify_all();
+  }
+
+ private:
+  const size_t jobs_max_;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<Job*> jobs_;
+  bool closed_ = false;
+};
+
+Error unavailable() { return fail(Code::unavailable); }
+
+class SqliteDatabase final : public Database {
+ public:
+  SqliteDatabase(SqliteOptions options, std::unique_ptr<SqliteConnection> writer,
+                 std::vector<std::unique_ptr<SqliteConnection>> readers, MetricRegistry& metrics)
+      : options_(std::move(options)),
+        writes_(options_.queue_jobs_max),
+        reads_(options_.queue_jobs_max),
+        writer_(std::move(writer)),
+        readers_(std::move(readers)),
+        commit_seconds_(metrics.histogram("tidemark_commit_seconds", "Time of one COMMIT with its fsync.",
+                                          exponential_bounds(0.0001, 2, 16))),
+        batch_jobs_(metrics.histogram("tidemark_commit_batch_size", "Closures committed together.",
+                                      exponential_bounds(1, 2, 11))),
+        failed_batches_(metrics.counter("tidemark_commit_failures_total", "Batches that could not be committed.")) {
+    sqlite3_wal_hook(
+        writer_->handle(),
+        [](void* self, sqlite3*, const char*, int frames) {
+          static_cast<SqliteDatabase*>(self)->wal_frames_ = frames;
+          return SQLITE_OK;
+        },
+        this);
+    threads_.emplace_back([this] { write_loop(); });
+    pthread_setname_np(threads_.back().native_handle(), "storage-writer");
+    for (const auto& reader : readers_) {
+      threads_.emplace_back([this, connection = reader.get()] { read_loop(*connection); });
+      pthread_setname_np(threads_.back().native_handle(), "storage-reader");
+    }
+  }
+
+  ~SqliteDatabase() override { close(); }
+
+  bool healthy() const override { return healthy_.load(); }
+
+  void close() override {
+    writes_.close();
+    reads_.close();
+    for (std::thread& thread : threads_) {
+      if (thread.joinable()) {
+        thread.join();
+      }
+    }
+  }
+
+ protected:
+  void submit(Job& job, bool writes) override {
+    JobQueue& queue = writes || readers_.empty() ? writes_ : reads_;
+    if (!healthy_.load() || !queue.push(job)) {
+      JobRunner::set_status(job, unavailable());
+      Job* const one = &job;
+      JobRunner::finish({&one, 1});
+    }
+  }
+
+ private:
+  void write_loop() {
+    std::vector<Job*> jobs;
+    for (;;) {
+      writes_.take(jobs, options_.batch_jobs_max);
+      if (jobs.empty()) {
+        checkpoint(SQLITE_CHECKPOINT_TRUNCATE);
+        return;
+      }
+      run_batch(jobs);
+      JobRunner::finish(jobs);
+      if (wal_frames_ - frames_checkpointed_ >= options_.checkpoint_frames || wal_frames_ < frames_checkpointed_) {
+        checkpoint(SQLITE_CHECKPOINT_PASSIVE);
+      }
+    }
+  }
+
+  void run_batch(const std::vector<Job*>& jobs) {
+    if (!healthy_.load() || !commit_batch(jobs)) {
+      failed_batches_.add();
+      for (Job* const job : jobs) {
+        JobRunner::set_status(*job, unavailable());
+      }
+    }
+  }
+
+  // False: nothing of the batch was committed, as far as can be known.
+  bool commit_batch(const std::vector<Job*>& jobs) {
+    try {
+      writer_->begin();
+      for (Job* const job : jobs) {
+        if (!run_closure(*job)) {
+          writer_->rollback();
+          note_failure("closure");
+          return false;
+        }
+      }
+      const auto start = std::chrono::steady_clock::now();
+      writer_->commit();
+      commit_seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      batch_jobs_.observe(static_cast<double>(jobs.size()));
+      return true;
+    } catch (const StatementFailed&) {
+      note_failure("commit");
+      writer_->rollback();
+      return false;
+    }
+  }
+
+  // Runs one closure in its savepoint. False: SQLite has rolled the whole batch back.
+  bool run_closure(Job& job) {
+    writer_->savepoint();
+    Status status;
+    try {
+      status = JobRunner::run(job, *writer_);
+    } catch (const StatementFailed& failed) {
+      status = failed.error;
+    }
+    writer_->reset_statements();
+    if (!writer_->in_transaction()) {
+      return false;
+    }
+    if (status.ok()) {
+      writer_->release();
+    } else {
+      writer_->rollback_to_savepoint();
+    }
+    JobRunner::set_status(job, std::move(status));
+    return true;
+  }
+
+  void note_failure(std::string_view during) {
+    const int code = writer_->extended_error();
+    log_error("storage.failed", {{"during", during}, {"sqlite_code", code}});
+    if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) {
+      healthy_.store(false);
+      if (options_.on_failure) {
+        options_.on_failure();
+      }
+    }
+  }
+
+  void checkpoint(int mode) {
+    int frames = 0;
+    int done = 0;
+    const int code = sqlite3_wal_checkpoint_v2(writer_->handle(), nullptr, mode, &frames, &done);
+    if (code != SQLITE_OK && code != SQLITE_BUSY) {
+      note_failure("checkpoint");
+    }
+    frames_checkpointed_ = wal_frames_;
+  }
+
+  void read_loop(SqliteConnection& connection) {
+    std::vector<Job*> jobs;
+    for (;;) {
+      reads_.take(jobs, 1);
+      if (jobs.empty()) {
+        return;
+      }
+      JobRunner::set_status(*jobs[0], run_read(connection, *jobs[0]));
+      JobRunner::finish(jobs);
+    }
+  }
+
+  static Status run_read(SqliteConnection& connection, Job& job) {
+    Status status;
+    try {
+      connection.begin();
+      status = JobRunner::run(job, connection);
+      connection.reset_statements();
+      connection.commit();
+    } catch (const StatementFailed& failed) {
+      log_error("storage.read_failed", {{"sqlite_code", connection.extended_error()}});
+      status = failed.error;
+      connection.rollback();
+    }
+    return status;
+  }
+
+  const SqliteOptions options_;
+  JobQueue writes_;
+  JobQueue reads_;
+  std::unique_ptr<SqliteConnection> writer_;
+  std::vector<std::unique_ptr<SqliteConnection>> readers_;
+  Histogram& commit_seconds_;
+  Histogram& batch_jobs_;
+  Counter& failed_batches_;
+  std::atomic<bool> healthy_{true};
+  int wal_frames_ = 0;           // owner: writer thread
+  int frames_checkpointed_ = 0;  // owner: writer thread
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options, MetricRegistry& metrics) {
+  try {
+    const bool memory = options.path == ":memory:";
+    auto writer = std::make_unique<SqliteConnection>(options.path, false);
+    if (!memory) {
+      writer->run("PRAGMA journal_mode=WAL");
+      writer->run("PRAGMA wal_autocheckpoint=0");
+      writer->run("PRAGMA journal_size_limit=67108864");
+      writer->run(options.synchronous_full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
+      // What became visible before a crash must be durable before it is served again.
+      writer->run("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+    writer->run("PRAGMA temp_store=MEMORY");
+    writer->run("PRAGMA cache_size=-65536");
+    std::vector<std::unique_ptr<SqliteConnection>> readers;
+    for (int i = 0; i < options.readers && !memory; ++i) {
+      readers.push_back(std::make_unique<SqliteConnection>(options.path, true));
+      readers.back()->run("PRAGMA cache_size=-32768");
+    }
+    return std::unique_ptr<Database>(
+        std::make_unique<SqliteDatabase>(std::move(options), std::move(writer), std::move(readers), metrics));
+  } catch (const StatementFailed& failed) {
+    return failed.error;
+  }
+}
+
+}  // namespace tidemark::storage

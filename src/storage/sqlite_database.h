@@ -1,0 +1,35 @@
+// Database on one SQLite file: one thread does every write and every checkpoint, reader threads stand beside it.
+//
+// Group commit: what is queued when the last fsync returns is committed together; each closure has its own savepoint.
+// Invariants:
+//  1. A job is answered only after the COMMIT (with fsync) of its batch has returned, or with an error.
+//  2. After each closure the transaction is checked: SQLite rolls the whole batch back on a full disk or an I/O error,
+//     and a savepoint opened after that would commit by itself. Then every closure of the batch answers `unavailable`.
+//  3. After a failed fsync nothing is written any more: the kernel may have dropped the dirty pages and report success
+//     the next time. healthy() is false and `on_failure` is called once; only a restart recovers.
+//  4. Only the writer's connection checkpoints: SQLite 3.40 can lose a WAL reset when two connections do.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/metrics.h"
+#include "storage/database.h"
+
+namespace tidemark::storage {
+
+struct SqliteOptions {
+  std::string path;                  // a file, or ":memory:" (then the writer's connection also reads)
+  int readers = 2;                   // reader threads
+  bool synchronous_full = true;      // false: NORMAL, which may lose acknowledged commits at a power cut
+  size_t queue_jobs_max = 65536;     // beyond: `unavailable` at once
+  size_t batch_jobs_max = 1024;      // closures in one commit
+  int checkpoint_frames = 500;       // WAL frames after which a PASSIVE checkpoint runs
+  std::function<void()> on_failure;  // called on the storage thread after a failed fsync
+};
+
+// Opens the file (made if absent), makes durable what a crash left in the WAL, and starts the threads.
+Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options, MetricRegistry& metrics);
+
+}  // namespace tidemark::storage

@@ -1,0 +1,421 @@
+#include "stream/fanout.h"
+
+#include <algorithm>
+#include <map>
+
+#include "core/log.h"
+#include "stream/store.h"
+#include "stream/subscriber.h"
+
+namespace tidemark::stream {
+namespace {
+
+// Owners remember the heads of streams without followers for this long; a joiner's snapshot may be this old.
+constexpr auto kRememberPublished = std::chrono::seconds(10);
+constexpr auto kSnapshotAgeMax = std::chrono::seconds(5);
+// A number that is missing this long after a later one came will not come by itself (architecture: a lost bus event).
+constexpr auto kHoleWait = std::chrono::milliseconds(20);
+
+}  // namespace
+
+struct Fanout::Delivery {
+  enum class Kind : uint8_t { entry, rewrite, jump, signal, expel };
+  StreamRef stream;
+  Kind kind = Kind::entry;
+  int64_t seq = 0;
+  OutletId origin = 0;
+  Frame frame;
+  std::optional<UserKey> user;  // signal: not to these; expel: these, or everybody if the id is empty
+};
+
+// Owner: the stream's owner worker.
+struct Fanout::OwnerState {
+  StreamId id{};
+  int64_t head = -1;      // the last number that went out; -1: not known
+  uint64_t workers = 0;   // bit set of the workers with followers
+  Instant last_publish{};
+  bool in_recent = false;
+  std::map<int64_t, Delivery> parked;  // came before a lower number did
+};
+
+// What one worker knows: the streams it owns, and those that its outlets follow.
+struct Fanout::WorkerState {
+  WorkerState(Fanout& fanout, Worker& of)
+      : self(fanout),
+        worker(of),
+        forget_timer([](void* context) { static_cast<WorkerState*>(context)->forget(); }, this),
+        hole_timer([](void* context) { static_cast<WorkerState*>(context)->repair(); }, this) {}
+
+  void forget() { self.forget_old(*this); }
+  void repair() { self.repair_holes(*this); }
+
+  Fanout& self;
+  Worker& worker;
+  Timer forget_timer;
+  Timer hole_timer;
+
+  std::unordered_map<StreamId, OwnerState> owned;
+  struct Recent {
+    StreamId id;
+    Instant since;
+  };
+  std::deque<Recent> recent;       // owned streams that were published to, oldest first
+  std::vector<StreamId> holes;     // owned streams that park entries
+
+  std::unordered_map<StreamKey, std::unique_ptr<LocalStream>> followed;
+  std::unordered_map<StreamId, LocalStream*> followed_by_id;
+  struct Kept {
+    StreamId id;
+    size_t bytes;
+  };
+  std::deque<Kept> kept;  // tail frames in the order they came
+  size_t kept_bytes = 0;
+  uint64_t generation = 0;
+};
+
+Fanout::Fanout(WorkerPool& workers, storage::Database& database, FanoutOptions options, MetricRegistry& metrics)
+    : workers_(workers),
+      database_(database),
+      options_(options),
+      deliveries_(metrics.counter("tidemark_deliveries_total", "Entries put into outbound queues.")) {
+  TIDEMARK_CHECK(workers.size() <= 64);
+  for (int i = 0; i < workers.size(); ++i) {
+    states_.push_back(std::make_unique<WorkerState>(*this, workers.at(i)));
+  }
+}
+
+Fanout::~Fanout() = default;
+
+Fanout::WorkerState& Fanout::here() {
+  Worker* const worker = Worker::current();
+  TIDEMARK_CHECK(worker != nullptr);
+  return *states_[static_cast<size_t>(worker->index())];
+}
+
+void Fanout::publish(const StreamRef& stream, int64_t seq, Frame frame, OutletId origin) {
+  accept(Delivery{stream, Delivery::Kind::entry, seq, origin, std::move(frame), {}});
+}
+
+void Fanout::publish_rewrite(const StreamRef& stream, int64_t seq, Frame frame, OutletId origin) {
+  accept(Delivery{stream, Delivery::Kind::rewrite, seq, origin, std::move(frame), {}});
+}
+
+void Fanout::signal(const StreamRef& stream, Frame frame, OutletId origin, std::optional<UserId> except) {
+  std::optional<UserKey> user;
+  if (except) {
+    user = UserKey{TenantId(), std::move(*except)};
+  }
+  accept(Delivery{stream, Delivery::Kind::signal, 0, origin, std::move(frame), std::move(user)});
+}
+
+void Fanout::expel(const StreamRef& stream, UserKey user) {
+  accept(Delivery{stream, Delivery::Kind::expel, 0, 0, {}, std::move(user)});
+}
+
+void Fanout::accept(Delivery delivery) {
+  Worker& owner = workers_.at(delivery.stream.owner);
+  if (!owner.is_current()) {
+    owner.post([this, moved = std::make_unique<Delivery>(std::move(delivery))] { accept(std::move(*moved)); });
+    return;
+  }
+  WorkerState& worker = here();
+  if (delivery.kind == Delivery::Kind::signal || delivery.kind == Delivery::Kind::expel) {
+    const auto found = worker.owned.find(delivery.stream.id);
+    if (found != worker.owned.end()) {
+      forward(found->second, delivery);
+    }
+    return;
+  }
+  OwnerState& state = owner_state(worker, delivery.stream.id);
+  state.last_publish = worker.worker.now();
+  if (!state.in_recent) {
+    state.in_recent = true;
+    worker.recent.push_back({state.id, state.last_publish});
+    if (!worker.forget_timer.armed()) {
+      worker.worker.arm(worker.forget_timer, kRememberPublished);
+    }
+  }
+  if (state.workers == 0) {
+    state.head = std::max(state.head, delivery.seq);
+    return;
+  }
+  if (delivery.seq <= state.head) {
+    return;
+  }
+  const int64_t seq = delivery.seq;
+  state.parked.emplace(seq, std::move(delivery));
+  if (state.head < 0) {
+    return;  // a joiner is asking the store for the head: what its answer does not hold goes out then
+  }
+  release_in_order(state);
+  if (!state.parked.empty()) {
+    worker.holes.push_back(state.id);
+    if (!worker.hole_timer.armed()) {
+      worker.worker.arm(worker.hole_timer, kHoleWait);
+    }
+  }
+}
+
+void Fanout::release_in_order(OwnerState& state) {
+  while (!state.parked.empty() && state.parked.begin()->first <= state.head + 1) {
+    auto node = state.parked.extract(state.parked.begin());
+    if (node.key() == state.head + 1) {
+      state.head = node.key();
+      forward(state, node.mapped());
+    }
+  }
+}
+
+void Fanout::forward(OwnerState& state, const Delivery& delivery) {
+  for (int i = 0; i < workers_.size(); ++i) {
+    if ((state.workers >> i & 1) == 0) {
+      continue;
+    }
+    Worker& worker = workers_.at(i);
+    if (worker.is_current()) {
+      arrive(delivery);
+    } else {
+      worker.post([this, copy = std::make_unique<Delivery>(delivery)] { arrive(*copy); });
+    }
+  }
+}
+
+void Fanout::arrive(const Delivery& delivery) {
+  WorkerState& worker = here();
+  const auto found = worker.followed_by_id.find(delivery.stream.id);
+  if (found == worker.followed_by_id.end()) {
+    return;
+  }
+  LocalStream& stream = *found->second;
+  switch (delivery.kind) {
+    case Delivery::Kind::signal:
+      for (size_t i = 0; i < stream.followers.size(); ++i) {
+        Outlet& outlet = stream.followers[i].subscriber->outlet();
+        if (outlet.outlet_id() != delivery.origin && !(delivery.user && delivery.user->user == outlet.user().user)) {
+          outlet.signal(delivery.frame);
+        }
+      }
+      return;
+    case Delivery::Kind::expel:
+      for (size_t i = stream.followers.size(); i-- > 0;) {
+        Subscriber& subscriber = *stream.followers[i].subscriber;
+        if (delivery.user->user.empty() || subscriber.outlet().user() == *delivery.user) {
+          const bool last = stream.followers.size() == 1;
+          subscriber.expelled(stream);
+          if (last) {
+            return;  // the stream is gone with its last follower
+          }
+        }
+      }
+      return;
+    case Delivery::Kind::jump:
+      if (!stream.joining && delivery.seq > stream.head) {
+        stream.tail.clear();
+        stream.head = delivery.seq;
+        for (size_t i = 0; i < stream.followers.size(); ++i) {
+          stream.followers[i].subscriber->missed(stream, stream.followers[i]);
+        }
+      }
+      return;
+    case Delivery::Kind::entry:
+    case Delivery::Kind::rewrite:
+      if (!stream.joining && delivery.seq == stream.head + 1) {
+        hand_out(stream, delivery);
+      }
+  }
+}
+
+void Fanout::hand_out(LocalStream& stream, const Delivery& delivery) {
+  keep_tail(here(), stream, delivery);
+  const int64_t before = stream.head;
+  stream.head = delivery.seq;
+  for (size_t i = 0; i < stream.followers.size(); ++i) {
+    LocalStream::Follower& follower = stream.followers[i];
+    if (follower.lagging) {
+      continue;
+    }
+    Subscriber& subscriber = *follower.subscriber;
+    if (delivery.origin != 0 && subscriber.outlet().outlet_id() == delivery.origin) {
+      continue;
+    }
+    if (!subscriber.outlet().deliver(stream.ref, delivery.seq, delivery.frame)) {
+      subscriber.fell_behind(stream, follower, before);
+    }
+  }
+  deliveries_.add(stream.followers.size());
+}
+
+void Fanout::keep_tail(WorkerState& worker, LocalStream& stream, const Delivery& delivery) {
+  if (delivery.kind == Delivery::Kind::rewrite) {
+    stream.tail.clear();
+  }
+  stream.tail.push_back(delivery.frame);
+  if (stream.tail.size() > options_.tail_entries) {
+    stream.tail.pop_front();
+  }
+  worker.kept.push_back({delivery.stream.id, delivery.frame.size()});
+  worker.kept_bytes += delivery.frame.size();
+  // Counting what streams have dropped themselves as still kept errs on the side of less memory.
+  while (worker.kept_bytes > options_.tail_bytes || worker.kept.size() > options_.tail_bytes / 128) {
+    const auto oldest = worker.kept.front();
+    worker.kept.pop_front();
+    worker.kept_bytes -= oldest.bytes;
+    const auto found = worker.followed_by_id.find(oldest.id);
+    if (found != worker.followed_by_id.end() && found->second->tail.size() > 1) {
+      found->second->tail.pop_front();
+    }
+  }
+}
+
+LocalStream& Fanout::local_stream(const StreamRef& ref, const StreamKey& key, int64_t head, Instant as_of) {
+  WorkerState& worker = here();
+  auto& slot = worker.followed[key];
+  if (!slot) {
+    slot = std::make_unique<LocalStream>();
+    slot->ref = ref;
+    slot->key = key;
+    slot->head = head;
+    slot->generation = ++worker.generation;
+    worker.followed_by_id[ref.id] = slot.get();
+    workers_.at(ref.owner).post([this, ref, index = worker.worker.index(), generation = slot->generation, head, as_of] {
+      join(ref, index, generation, head, as_of);
+    });
+  }
+  return *slot;
+}
+
+LocalStream* Fanout::find_local(const StreamKey& key) {
+  WorkerState& worker = here();
+  const auto found = worker.followed.find(key);
+  return found == worker.followed.end() ? nullptr : found->second.get();
+}
+
+void Fanout::leave(LocalStream& stream) {
+  WorkerState& worker = here();
+  const StreamRef ref = stream.ref;
+  worker.followed_by_id.erase(ref.id);
+  worker.followed.erase(StreamKey(stream.key));
+  workers_.at(ref.owner).post([this, ref, index = worker.worker.index()] {
+    WorkerState& owner = here();
+    const auto found = owner.owned.find(ref.id);
+    if (found == owner.owned.end()) {
+      return;
+    }
+    found->second.workers &= ~(uint64_t{1} << index);
+    if (found->second.workers == 0) {
+      found->second.parked.clear();
+      if (!found->second.in_recent) {
+        owner.owned.erase(found);
+      }
+    }
+  });
+}
+
+void Fanout::join(const StreamRef& ref, int worker, uint64_t generation, int64_t head, Instant as_of) {
+  WorkerState& owner = here();
+  OwnerState& state = owner_state(owner, ref.id);
+  const bool followed = state.workers != 0;
+  state.workers |= uint64_t{1} << worker;
+  if (!followed && owner.worker.now() - as_of > kSnapshotAgeMax) {
+    state.head = -1;
+  } else if (!followed) {
+    state.head = std::max(state.head, head);
+  }
+  if (state.head < 0) {
+    spawn(join_from_store(ref, worker, generation));
+    return;
+  }
+  workers_.at(worker).post([this, id = ref.id, generation, known = state.head] { joined(id, generation, known); });
+}
+
+Task<> Fanout::join_from_store(StreamRef ref, int worker, uint64_t generation) {
+  Worker& owner = *Worker::current();
+  auto row = co_await database_.read([ref](storage::Transaction& tx) -> Result<StreamRow> {
+    const auto found = stream_by_id(tx, ref.id);
+    return found ? Result<StreamRow>(*found) : Result<StreamRow>(fail(Code::not_found));
+  });
+  WorkerState& here_state = *states_[static_cast<size_t>(owner.index())];
+  const auto found = here_state.owned.find(ref.id);
+  if (found == here_state.owned.end()) {
+    co_return;
+  }
+  if (!row.ok()) {
+    log_warn("stream.head_unknown", {{"stream", static_cast<int64_t>(ref.id)}});
+  }
+  OwnerState& state = found->second;
+  if (state.head < 0) {
+    // Without an answer 0 will do: the next entry shows a hole, and followers read the log.
+    state.head = row.ok() ? row->head : int64_t{0};
+  }
+  workers_.at(worker).post([this, id = ref.id, generation, known = state.head] { joined(id, generation, known); });
+  release_in_order(state);
+}
+
+void Fanout::joined(StreamId id, uint64_t generation, int64_t head) {
+  WorkerState& worker = here();
+  const auto found = worker.followed_by_id.find(id);
+  if (found == worker.followed_by_id.end() || found->second->generation != generation) {
+    return;
+  }
+  LocalStream& stream = *found->second;
+  stream.joining = false;
+  stream.head = std::max(stream.head, head);
+  // A follower may leave, and with the last one the stream goes: walk a copy.
+  std::vector<Subscriber*> subscribers;
+  for (const LocalStream::Follower& follower : stream.followers) {
+    subscribers.push_back(follower.subscriber);
+  }
+  for (Subscriber* const subscriber : subscribers) {
+    subscriber->stream_ready(stream);
+  }
+}
+
+void Fanout::forget_old(WorkerState& owner) {
+  const Instant limit = owner.worker.now() - kRememberPublished;
+  while (!owner.recent.empty() && owner.recent.front().since <= limit) {
+    const auto recent = owner.recent.front();
+    owner.recent.pop_front();
+    const auto found = owner.owned.find(recent.id);
+    if (found == owner.owned.end()) {
+      continue;
+    }
+    OwnerState& state = found->second;
+    if (state.last_publish > limit) {
+      owner.recent.push_back({state.id, state.last_publish});
+      continue;
+    }
+    state.in_recent = false;
+    if (state.workers == 0) {
+      owner.owned.erase(found);
+    }
+  }
+  if (!owner.recent.empty()) {
+    owner.worker.arm(owner.forget_timer, std::chrono::seconds(1));
+  }
+}
+
+void Fanout::repair_holes(WorkerState& owner) {
+  std::vector<StreamId> holes;
+  holes.swap(owner.holes);
+  for (const StreamId id : holes) {
+    const auto found = owner.owned.find(id);
+    if (found == owner.owned.end() || found->second.parked.empty()) {
+      continue;
+    }
+    OwnerState& state = found->second;
+    const Delivery& newest = state.parked.rbegin()->second;
+    log_warn("stream.hole", {{"stream", static_cast<int64_t>(id)}, {"after", state.head}, {"next", newest.seq}});
+    Delivery jump{newest.stream, Delivery::Kind::jump, newest.seq, 0, {}, {}};
+    state.head = newest.seq;
+    state.parked.clear();
+    forward(state, jump);
+  }
+}
+
+Fanout::OwnerState& Fanout::owner_state(WorkerState& owner, StreamId id) {
+  OwnerState& state = owner.owned[id];
+  state.id = id;
+  return state;
+}
+
+}  // namespace tidemark::stream

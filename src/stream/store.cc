@@ -1,0 +1,151 @@
+#include "stream/store.h"
+
+namespace tidemark::stream {
+namespace {
+
+using storage::Sql;
+using storage::Statement;
+using storage::Transaction;
+
+constexpr Sql kTables[] = {
+    {"CREATE TABLE store (name TEXT PRIMARY KEY, value TEXT NOT NULL)"},
+    {"CREATE TABLE streams (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, kind INTEGER NOT NULL, name TEXT NOT NULL,"
+     " head INTEGER NOT NULL, counted INTEGER NOT NULL, floor INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
+     " UNIQUE (tenant, kind, name))",
+     "CREATE TABLE streams (id BIGSERIAL PRIMARY KEY, tenant TEXT NOT NULL, kind INTEGER NOT NULL, name TEXT NOT NULL,"
+     " head BIGINT NOT NULL, counted BIGINT NOT NULL, floor BIGINT NOT NULL, updated_at BIGINT NOT NULL,"
+     " UNIQUE (tenant, kind, name))"},
+    {"CREATE TABLE entries (stream INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL,"
+     " ordinal INTEGER NOT NULL, author TEXT NOT NULL, device TEXT NOT NULL, client_id TEXT, hash INTEGER NOT NULL,"
+     " time INTEGER NOT NULL, body TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (stream, seq)) WITHOUT ROWID",
+     "CREATE TABLE entries (stream BIGINT NOT NULL, seq BIGINT NOT NULL, kind INTEGER NOT NULL,"
+     " ordinal BIGINT NOT NULL, author TEXT NOT NULL, device TEXT NOT NULL, client_id TEXT, hash BIGINT NOT NULL,"
+     " time BIGINT NOT NULL, body TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (stream, seq))"},
+    {"CREATE UNIQUE INDEX entries_client ON entries (stream, author, client_id) WHERE client_id IS NOT NULL"},
+};
+constexpr storage::Migration kList[] = {{1, "streams", kTables}};
+
+constexpr Sql kFind{"SELECT id, head, floor FROM streams WHERE tenant = ? AND kind = ? AND name = ?"};
+constexpr Sql kById{"SELECT id, head, floor FROM streams WHERE id = ?"};
+constexpr Sql kCreate{
+    "INSERT INTO streams (tenant, kind, name, head, counted, floor, updated_at) VALUES (?, ?, ?, 0, 0, 0, ?)"
+    " ON CONFLICT DO NOTHING RETURNING id"};
+constexpr Sql kDuplicate{"SELECT seq, time, ordinal, hash FROM entries WHERE stream = ? AND author = ? AND client_id = ?"};
+constexpr Sql kNumber{
+    "UPDATE streams SET head = head + 1, counted = counted + ?, updated_at = ? WHERE id = ? RETURNING head, counted"};
+constexpr Sql kInsert{
+    "INSERT INTO entries (stream, seq, kind, ordinal, author, device, client_id, hash, time, body, content)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+constexpr Sql kValue{"SELECT value FROM store WHERE name = ?"};
+constexpr Sql kPutValue{"INSERT INTO store (name, value) VALUES (?, ?)"};
+constexpr Sql kStreamsAfter{
+    "SELECT id, head, floor FROM streams WHERE kind = ? AND id > ? AND head > floor ORDER BY id LIMIT ?"};
+constexpr Sql kOldest{"SELECT seq, time FROM entries WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?"};
+constexpr Sql kDeleteUpTo{"DELETE FROM entries WHERE stream = ? AND seq <= ?"};
+constexpr Sql kRaiseFloor{"UPDATE streams SET floor = max(floor, ?) WHERE id = ?"};
+
+StreamRow row_of(Statement& rows) {
+  return StreamRow{static_cast<StreamId>(rows.integer(0)), rows.integer(1), rows.integer(2)};
+}
+
+}  // namespace
+
+const std::span<const storage::Migration> kMigrations = kList;
+
+std::optional<StreamRow> find_stream(Transaction& tx, const StreamKey& key) {
+  Statement& rows = tx.query(kFind, key.tenant.str(), key.kind, key.name);
+  return rows.next() ? std::optional(row_of(rows)) : std::nullopt;
+}
+
+std::optional<StreamRow> stream_by_id(Transaction& tx, StreamId id) {
+  Statement& rows = tx.query(kById, id);
+  return rows.next() ? std::optional(row_of(rows)) : std::nullopt;
+}
+
+StreamRow open_stream(Transaction& tx, const StreamKey& key, int64_t now_ms) {
+  if (const auto found = find_stream(tx, key)) {
+    return *found;
+  }
+  Statement& rows = tx.query(kCreate, key.tenant.str(), key.kind, key.name, now_ms);
+  StreamRow row;
+  while (rows.next()) {
+    row.id = static_cast<StreamId>(rows.integer(0));
+  }
+  // On PostgreSQL somebody else may have made it in the meantime.
+  return row.id == StreamId{} ? *find_stream(tx, key) : row;
+}
+
+Result<std::optional<Appended>> find_duplicate(Transaction& tx, StreamId id, const NewEntry& entry) {
+  if (entry.client_id.empty()) {
+    return std::optional<Appended>();
+  }
+  Statement& rows = tx.query(kDuplicate, id, entry.author, entry.client_id);
+  if (!rows.next()) {
+    return std::optional<Appended>();
+  }
+  if (rows.integer(3) != entry.hash) {
+    return Error{Code::conflict, "this id was used before with other fields", "id", 0};
+  }
+  return std::optional<Appended>(Appended{rows.integer(0), rows.integer(1), rows.integer(2), true});
+}
+
+Result<Appended> append(Transaction& tx, StreamId id, const NewEntry& entry) {
+  auto duplicate = find_duplicate(tx, id, entry);
+  if (!duplicate.ok()) {
+    return duplicate.error();
+  }
+  if (*duplicate) {
+    return **duplicate;
+  }
+  Appended appended;
+  appended.time_ms = entry.time_ms;
+  Statement& numbered = tx.query(kNumber, entry.counted, entry.time_ms, id);
+  while (numbered.next()) {
+    appended.seq = numbered.integer(0);
+    appended.ordinal = numbered.integer(1);
+  }
+  if (appended.seq == 0) {
+    return fail(Code::not_found);
+  }
+  const std::optional<std::string_view> client_id =
+      entry.client_id.empty() ? std::nullopt : std::optional<std::string_view>(entry.client_id);
+  tx.execute(kInsert, id, appended.seq, entry.kind, appended.ordinal, entry.author, entry.device, client_id, entry.hash,
+             entry.time_ms, entry.body, entry.content);
+  return appended;
+}
+
+std::string store_value(Transaction& tx, std::string_view name, std::string_view fresh) {
+  Statement& rows = tx.query(kValue, name);
+  if (rows.next()) {
+    return rows.string(0);
+  }
+  tx.execute(kPutValue, name, fresh);
+  return std::string(fresh);
+}
+
+std::string store_epoch(Transaction& tx) {
+  Statement& rows = tx.query(kValue, "epoch");
+  return rows.next() ? rows.string(0) : std::string();
+}
+
+std::vector<StreamRow> streams_after(Transaction& tx, StreamKind kind, StreamId after, int limit) {
+  std::vector<StreamRow> streams;
+  for (Statement& rows = tx.query(kStreamsAfter, kind, after, limit); rows.next();) {
+    streams.push_back(row_of(rows));
+  }
+  return streams;
+}
+
+int64_t expire_entries(Transaction& tx, const StreamRow& stream, int64_t before_ms, int limit) {
+  int64_t floor = stream.floor;
+  for (Statement& rows = tx.query(kOldest, stream.id, stream.floor, limit); rows.next() && rows.integer(1) < before_ms;) {
+    floor = rows.integer(0);
+  }
+  if (floor > stream.floor) {
+    tx.execute(kDeleteUpTo, stream.id, floor);
+    tx.execute(kRaiseFloor, floor, stream.id);
+  }
+  return floor;
+}
+
+}  // namespace tidemark::stream

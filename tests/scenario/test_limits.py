@@ -1,0 +1,130 @@
+"""Limits of users, addresses and nodes: refused aloud, and only the one who is too much."""
+import websockets
+
+from support.names import text, unique, uniques
+from support.raw import RawSocket, upgrade_request
+from support.rest import assert_refused
+
+
+def refused_upgrade(server, user):
+    with RawSocket(server.port) as socket:
+        headers = [("Authorization", f"Bearer {server.token(user)}")]
+        return socket.ask(upgrade_request("/api/v1/ws/connect", server.port, headers))
+
+
+async def test_too_fast_is_refused_with_a_time_and_then_closed(own_server):
+    server = own_server({"limits.messages_per_second": 1, "limits.messages_burst": 5})
+    alice, bob, carol = uniques("alice", "bob", "carol")
+    a, c = await server.connect(alice), await server.connect(carol)
+    for _ in range(5):
+        await a.say(bob)
+    refused = await a.refused("rate_limited", type="message", to=bob, content=text())
+    assert 0 < refused["retry_after_ms"] <= 60_000
+    await a.settle()
+    reply = server.api("POST", "/messages", alice, {"to": bob, "content": text()})
+    assert_refused(reply, 429, "rate_limited")
+    assert int(reply.headers["Retry-After"]) >= 1
+    await c.say(bob)
+    for _ in range(110):
+        try:
+            await a.send(type="message", to=bob, content=text())
+        except websockets.ConnectionClosed:
+            break
+    await a.closed(4102)
+    assert 99 <= len([frame for frame in a.frames if frame.get("code") == "rate_limited"]) <= 110
+    await c.settle()
+
+
+async def test_burst_is_counted_per_user_over_all_devices(own_server):
+    server = own_server({"limits.messages_per_second": 1, "limits.messages_burst": 3})
+    alice, bob = uniques("alice", "bob")
+    phone, laptop = await server.connect(alice, "phone"), await server.connect(alice, "laptop")
+    for client in (phone, laptop, phone):
+        await client.say(bob)
+    await laptop.refused("rate_limited", type="message", to=bob, content=text())
+    b = await server.connect(bob)
+    await b.say(alice)
+
+
+async def test_connections_of_one_user(own_server):
+    server = own_server({"limits.connections_per_user": 2})
+    alice, bob = uniques("alice", "bob")
+    first, second = await server.connect(alice, "one"), await server.connect(alice, "two")
+    closed = server.raw(alice, query="?device_id=three").read_close()
+    assert closed.code == 4007
+    assert (closed.texts[-1]["type"], closed.texts[-1]["code"], closed.texts[-1]["reconnect"]) == ("bye", 4007, False)
+    await first.settle()
+    await second.settle()
+    again = await server.connect(alice, "two")
+    await second.closed(4005)
+    await again.settle()
+    await (await server.connect(bob)).settle()
+    await first.close()
+    await (await server.connect(alice, "three")).settle()
+
+
+async def test_connections_of_one_node_are_refused_before_the_upgrade(own_server):
+    server = own_server({"limits.connections": 3})
+    clients = [await server.connect(unique("user")) for _ in range(3)]
+    answer = refused_upgrade(server, unique("user"))
+    assert answer.status == 503
+    await clients[0].close()
+    await (await server.connect(unique("user"))).settle()
+
+
+async def test_connections_of_one_address_are_refused_before_the_upgrade(own_server):
+    server = own_server({"limits.connections_per_ip": 2})
+    clients = [await server.connect(unique("user")) for _ in range(2)]
+    assert refused_upgrade(server, unique("user")).status == 503
+    for client in clients:
+        await client.settle()
+
+
+async def test_watches_are_bounded(own_server):
+    server = own_server({"limits.watches": 5})
+    client = await server.connect(unique("alice"))
+    await client.send(type="watch", users=[f"user-{number}" for number in range(5)])
+    await client.until(lambda: len(client.find("presence")) == 5)
+    await client.send(type="watch", users=["one more"])
+    await client.recv("error")
+    await client.settle()
+
+
+async def test_members_are_bounded(own_server):
+    server = own_server({"limits.members": 3})
+    owner = unique("owner")
+    reply = server.api("POST", "/conversations", owner, {"title": "x", "members": uniques("a", "b")})
+    assert reply.status == 201
+    group = reply.data["conversation"]["conversation_id"]
+    reply = server.api("POST", f"/conversations/{group}/members", owner, {"user_id": unique("c")})
+    assert 400 <= reply.status < 500, reply
+    reply = server.api("POST", "/conversations", owner, {"title": "x", "members": uniques("a", "b", "c")})
+    assert 400 <= reply.status < 500, reply
+
+
+async def test_smaller_frame_and_content_limits_are_obeyed_and_told(own_server):
+    server = own_server({"limits.frame": "4KiB", "limits.content": "1KiB"})
+    alice, bob = uniques("alice", "bob")
+    client = await server.connect(alice)
+    assert (client.welcome["limits"]["frame_bytes"], client.welcome["limits"]["content_bytes"]) == (4096, 1024)
+    await client.say(bob, content="x" * 1024)
+    answer = await client.request(type="message", to=bob, content="x" * 1025)
+    assert answer["type"] == "error" and answer["code"] in ("invalid_field", "too_large"), answer
+    await client.send(type="ping", padding="x" * 4096)
+    await client.closed(1009)
+
+
+async def test_receipts_are_silent_in_large_groups(own_server):
+    server = own_server({"limits.receipt_members": 2})
+    alice, bob, carol = uniques("alice", "bob", "carol")
+    a, b = await server.connect(alice), await server.connect(bob, "phone")
+    body = {"title": "x", "members": [bob, carol]}
+    group = server.api("POST", "/conversations", alice, body).data["conversation"]["conversation_id"]
+    sent = await a.say(conversation_id=group)
+    await b.received(group, sent["seq"])
+    await b.send(type="read", conversation_id=group, seq=sent["seq"])
+    marker = await b.say(conversation_id=group)
+    await a.recv("message", seq=marker["seq"])
+    await a.expect_none("read")
+    shown = server.api("GET", f"/conversations/{group}", alice).data["conversation"]["members"]
+    assert {member["user_id"]: member["read_seq"] for member in shown}[bob] == sent["seq"]

@@ -1,0 +1,172 @@
+"""The server under test: the real binary on free ports and a data directory of its own."""
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+from support import rest, tokens
+from support.client import Client
+from support.raw import RawSocket, RawWebSocket
+
+ROOT = Path(__file__).resolve().parents[2]
+FAST = {"limits.messages_per_second": 100000, "limits.messages_burst": 100000}
+# A log line that holds one of these is a leak, or the report of a sanitizer.
+FORBIDDEN_IN_LOGS = [tokens.SECRET, "CANARY", "eyJ", "Sanitizer", "runtime error:"]
+
+
+def binary():
+    """$TIDEMARK_BINARY, else the newest build of this checkout; None if there is none."""
+    named = os.environ.get("TIDEMARK_BINARY")
+    if named:
+        return Path(named).resolve()
+    found = [path for path in ROOT.glob("build/*/tidemark") if path.is_file()]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def free_port():
+    """A free port below the range that the kernel gives to clients, so that a restart finds it free again."""
+    while True:
+        port = random.SystemRandom().randrange(15000, 32000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+class Server:
+    """One node. start() waits until it is ready; stop() drains it and checks its end; kill() is a crash."""
+
+    def __init__(self, directory, settings=None):
+        self.directory = Path(directory)
+        self.port, self.metrics_port = free_port(), free_port()
+        self.log = self.directory / "stderr.log"
+        self.process = None
+        self.settings = {
+            "http.listen": f"127.0.0.1:{self.port}",
+            "session.metrics_listen": f"127.0.0.1:{self.metrics_port}",
+            "storage.url": f"sqlite:{self.directory}/tidemark.db",
+            "auth.hs256_secret": tokens.SECRET,
+            **FAST,
+            **(settings or {}),
+        }
+
+    # -- life --------------------------------------------------------------------------------------------------
+
+    def start(self):
+        command = [str(binary()), "serve", "--dev"]
+        for key, value in self.settings.items():
+            command += ["--set", f"{key}={value}"]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log)
+        self.wait_ready()
+        return self
+
+    def wait_ready(self, timeout=20):
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, f"the server ended with {self.process.returncode}\n{self.log_tail()}"
+            try:
+                if rest.call(self.port, "GET", "/readyz", timeout=2).status == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.01)
+        raise AssertionError(f"not ready after {timeout} s\n{self.log_tail()}")
+
+    @property
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout=40):
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"still running {timeout} s after SIGTERM\n{self.log_tail()}") from None
+
+    def stop(self):
+        """SIGTERM; the process must end by itself with 0 and must have kept its secrets."""
+        self.check_logs()
+        if self.process is None:
+            return
+        if self.alive:
+            self.terminate()
+        code, self.process = self.wait(), None
+        assert code == 0, f"exit code {code}\n{self.log_tail()}"
+        self.check_logs()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def restart(self):
+        """Start again on the same data and ports, after stop() or kill()."""
+        return self.start()
+
+    # -- logs --------------------------------------------------------------------------------------------------
+
+    def log_text(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def log_tail(self, lines=30):
+        return "\n".join(self.log_text().splitlines()[-lines:])
+
+    def check_logs(self):
+        for line in self.log_text().splitlines():
+            for word in FORBIDDEN_IN_LOGS:
+                assert word not in line, f"{word!r} in the log: {line[:300]}"
+
+    # -- doors -------------------------------------------------------------------------------------------------
+
+    def token(self, user, **claims):
+        return tokens.token(user, **claims)
+
+    async def connect(self, user, **options):
+        """A WebSocket client that has been welcomed; options: see Client."""
+        return await Client(self, user, **options).open()
+
+    def api(self, method, path, token=None, body=None, headers=None):
+        """A call below /api/v1; token may be a user id, for which one is minted."""
+        if token is not None and "." not in token:
+            token = tokens.token(token)
+        return rest.call(self.port, method, "/api/v1" + path, token, body, headers)
+
+    def get(self, path, headers=None):
+        return rest.call(self.port, "GET", path, headers=headers)
+
+    def socket(self, timeout=10):
+        return RawSocket(self.port, timeout)
+
+    def raw(self, user=None, path="/api/v1/ws/connect", query="", timeout=10):
+        """A WebSocket whose every byte the test decides. Without a user: no token."""
+        headers = [] if user is None else [("Authorization", f"Bearer {tokens.token(user)}")]
+        return RawWebSocket(self.port, timeout).handshake(path + query, headers)
+
+    def metrics(self):
+        """name -> sum over its label sets."""
+        values = {}
+        for line in rest_text(self.metrics_port, "/metrics").splitlines():
+            if line and not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                name = name.split("{")[0]
+                values[name] = values.get(name, 0.0) + float(value)
+        return values
+
+
+def rest_text(port, path):
+    """The body of a GET as text."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+        return response.read().decode()

@@ -1,11 +1,18 @@
 """Fixtures and the small harness that runs `async def` tests."""
 import asyncio
 import inspect
+import signal
+import sys
 
 import pytest
 
 from support.client import Client
 from support.server import Server, binary
+
+
+def pytest_configure():
+    # A run that is terminated still stops its servers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
 
 
 def pytest_collection_modifyitems(items):
@@ -62,7 +69,7 @@ def server(shared_server):
     if not shared_server.alive:
         shared_server.restart()
     yield shared_server
-    assert shared_server.alive, f"the server ended with {shared_server.process.returncode}\n{shared_server.log_tail()}"
+    shared_server.check_alive()
 
 
 @pytest.fixture

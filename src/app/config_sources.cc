@@ -13,10 +13,22 @@ namespace {
 
 constexpr std::string_view kEnvironmentPrefix = "TIDEMARK_";
 
-// Variables of tests and of tools beside the program, which are not configuration.
+constexpr size_t kTypo = 2;  // so many changes make a name somebody else's
+
+// Whether the variable is not meant to configure: it names no section of the table and is no misspelled key. Container
+// orchestrators put TIDEMARK_PORT and TIDEMARK_SERVICE_HOST beside a service of that name.
 bool is_foreign(std::string_view variable) {
-  return !variable.starts_with(kEnvironmentPrefix) || variable == "TIDEMARK_TRACES" ||
-         variable.starts_with("TIDEMARK_TEST_");
+  if (!variable.starts_with(kEnvironmentPrefix)) {
+    return true;
+  }
+  for (const ConfigKey& key : config_table()) {
+    const std::string name = environment_name(key.name);
+    const std::string_view section = std::string_view(name).substr(0, kEnvironmentPrefix.size() + key.name.find('.') + 1);
+    if (variable.starts_with(section) || edit_distance(variable, name) <= kTypo) {
+      return false;
+    }
+  }
+  return true;
 }
 
 // Every name that may be given, `_file` forms and unavailable keys too.

@@ -270,11 +270,12 @@ TEST_F(ConfigLoading, AnUnknownKeyIsAnErrorThatNamesTheNearest) {
             "log.formt: unknown key; the nearest known one is log.format (file " + folder_ + "/conf.yaml:3)");
 }
 
-TEST_F(ConfigLoading, VariablesOfTestsAndTracesAreNotConfiguration) {
-  sources_.environment = {{"TIDEMARK_TRACES", "1"}, {"TIDEMARK_TEST_ANYTHING", "1"}, {"TIDEMARKED", "1"}};
+TEST_F(ConfigLoading, OnlyVariablesOfAKnownSectionAreConfiguration) {
+  sources_.environment = {{"TIDEMARK_TRACES", "1"}, {"TIDEMARK_PORT", "tcp://10.0.0.1:80"},
+                          {"TIDEMARK_SERVICE_HOST", "10.0.0.1"}, {"TIDEMARKED", "1"}};
   load();
-  sources_.environment = {{"TIDEMARK_TESTING", "1"}};
-  EXPECT_THAT(refused(), HasSubstr("TIDEMARK_TESTING: unknown key"));
+  sources_.environment = {{"TIDEMARK_LIMITS_FRAMES", "1"}};
+  EXPECT_THAT(refused(), HasSubstr("TIDEMARK_LIMITS_FRAMES: unknown key"));
 }
 
 TEST_F(ConfigLoading, SetWantsKeyAndValue) {

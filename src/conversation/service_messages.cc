@@ -228,17 +228,16 @@ Service::Answer Service::edit_message(Caller caller, ConversationKey key, int64_
   change.client_id = std::move(client_id);
   change.hash = request_hash({"edit", change.content, change.body});
   const std::string user = caller.user.str();
-  co_return co_await change_message(
-      std::move(caller), std::move(key), seq, std::move(change),
-      [user](const store::Row& target) -> Status {
-        if (target.state.deleted) {
-          return fail(Code::gone, "the message was deleted");
-        }
-        return target.entry.author == user ? Status() : Status(fail(Code::forbidden, "only its author edits a message"));
-      },
-      [seq, content](Transaction& tx, const Stored& stored) {
-        store::note_edit(tx, stored.stream, seq, content, stored.appended.time_ms);
-      });
+  Check check = [user](const store::Row& target) -> Status {
+    if (target.state.deleted) {
+      return fail(Code::gone, "the message was deleted");
+    }
+    return target.entry.author == user ? Status() : Status(fail(Code::forbidden, "only its author edits a message"));
+  };
+  Apply apply = [seq, content](Transaction& tx, const Stored& stored) {
+    store::note_edit(tx, stored.stream, seq, content, stored.appended.time_ms);
+  };
+  return change_message(std::move(caller), std::move(key), seq, std::move(change), std::move(check), std::move(apply));
 }
 
 Service::Answer Service::delete_message(Caller caller, ConversationKey key, int64_t seq, std::string client_id) {
@@ -255,17 +254,17 @@ Service::Answer Service::delete_message(Caller caller, ConversationKey key, int6
   const bool moderates = caller.user.empty() || ((*opened)->details.kind == Kind::group && member != nullptr &&
                                                  member->role != Role::member);
   const std::string user = caller.user.str();
-  co_return co_await change_message(
-      std::move(caller), std::move(key), seq, std::move(change),
-      [user, moderates](const store::Row& target) -> Status {
-        if (target.state.deleted) {
-          return fail(Code::gone, "the message was deleted");
-        }
-        return moderates || target.entry.author == user
-                   ? Status()
-                   : Status(fail(Code::forbidden, "only its author or an admin deletes a message"));
-      },
-      [seq](Transaction& tx, const Stored& stored) { store::note_deletion(tx, stored.stream, seq); });
+  Check check = [user, moderates](const store::Row& target) -> Status {
+    if (target.state.deleted) {
+      return fail(Code::gone, "the message was deleted");
+    }
+    return moderates || target.entry.author == user
+               ? Status()
+               : Status(fail(Code::forbidden, "only its author or an admin deletes a message"));
+  };
+  Apply apply = [seq](Transaction& tx, const Stored& stored) { store::note_deletion(tx, stored.stream, seq); };
+  co_return co_await change_message(std::move(caller), std::move(key), seq, std::move(change), std::move(check),
+                                    std::move(apply));
 }
 
 Service::Answer Service::edit(Caller caller, Request request) {
@@ -309,22 +308,21 @@ Service::Answer Service::react(Caller caller, Request request) {
   change.hash = request_hash({"react", change.body});
   const UserId user = caller.user;
   ConversationKey key = key_of(caller, request.text("conversation_id"));
-  co_return co_await change_message(
-      std::move(caller), std::move(key), seq, std::move(change),
-      [&](const store::Row& target) -> Status {
-        if (target.state.deleted) {
-          return fail(Code::gone, "the message was deleted");
-        }
-        const bool known = std::any_of(target.state.reactions.begin(), target.state.reactions.end(),
-                                       [&](const auto& one) { return one.name == reaction; });
-        if (!removed && !known && static_cast<int64_t>(target.state.reactions.size()) >= kReactionNamesMax) {
-          return fail(Code::too_large, "a message has at most 50 different reactions");
-        }
-        return {};
-      },
-      [&](Transaction& tx, const Stored& stored) {
-        store::note_reaction(tx, stored.stream, seq, user, reaction, removed);
-      });
+  Check check = [reaction, removed](const store::Row& target) -> Status {
+    if (target.state.deleted) {
+      return fail(Code::gone, "the message was deleted");
+    }
+    const bool known = std::any_of(target.state.reactions.begin(), target.state.reactions.end(),
+                                   [&](const auto& one) { return one.name == reaction; });
+    if (!removed && !known && static_cast<int64_t>(target.state.reactions.size()) >= kReactionNamesMax) {
+      return fail(Code::too_large, "a message has at most 50 different reactions");
+    }
+    return {};
+  };
+  Apply apply = [seq, user, reaction, removed](Transaction& tx, const Stored& stored) {
+    store::note_reaction(tx, stored.stream, seq, user, reaction, removed);
+  };
+  return change_message(std::move(caller), std::move(key), seq, std::move(change), std::move(check), std::move(apply));
 }
 
 }  // namespace tidemark::conversation

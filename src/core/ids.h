@@ -36,8 +36,14 @@ using ConversationId = NamedId<struct ConversationTag>;
 bool is_valid_id(std::string_view text);
 inline constexpr size_t kIdBytesMax = 128;
 
+// The keys below have constructors although aggregates would do: GCC 12 destroys a brace-initialised aggregate twice when
+// it is an argument inside a co_await expression.
+
 // A user of a tenant. The same user id in two tenants is two users.
 struct UserKey {
+  UserKey() = default;
+  UserKey(TenantId of_tenant, UserId id) : tenant(std::move(of_tenant)), user(std::move(id)) {}
+
   TenantId tenant;
   UserId user;
   friend bool operator==(const UserKey&, const UserKey&) = default;
@@ -45,6 +51,9 @@ struct UserKey {
 };
 
 struct ConversationKey {
+  ConversationKey() = default;
+  ConversationKey(TenantId of_tenant, ConversationId id) : tenant(std::move(of_tenant)), conversation(std::move(id)) {}
+
   TenantId tenant;
   ConversationId conversation;
   friend bool operator==(const ConversationKey&, const ConversationKey&) = default;

@@ -15,6 +15,7 @@
 #include <coroutine>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 

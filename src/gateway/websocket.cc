@@ -125,6 +125,9 @@ void WebSocket::take(std::span<char> input) {
       break;
     }
     handle(decoded);
+    if (decoded.kind == Decoded::Kind::violation) {
+      break;  // the decoder would say it again and again; what follows means nothing
+    }
   }
   taking_ = false;
 }

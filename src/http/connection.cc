@@ -156,7 +156,7 @@ void Connection::head_arrived(std::string_view behind) {
   http10_ = head.version() == 10;
   allow_origin_ = allowed_origin(head, context_->options.allowed_origins);
   if (!host_allowed(head)) {
-    return refuse(failure(fail(Code::forbidden, "in dev mode only the hosts localhost, 127.0.0.1 and [::1] are served")));
+    return refuse(failure(fail(Code::forbidden, "in dev mode the host must be localhost, 127.0.0.1 or [::1]")));
   }
   if (is_upgrade(head)) {
     return hand_over(behind);
@@ -189,6 +189,9 @@ bool Connection::host_allowed(const HttpRequest& head) const {
 bool Connection::is_upgrade(const HttpRequest& head) const {
   if (!context_->hooks.upgrade || context_->options.metrics_only) {
     return false;
+  }
+  if (context_->options.upgrade_any_path) {
+    return true;
   }
   const auto path = command::percent_decode(split_target(head.target()).path, false);
   return path && (*path == "/api/v1/ws/connect" || *path == "/ws");

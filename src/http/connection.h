@@ -1,8 +1,8 @@
 // Connection: one HTTP/1.1 connection as a state machine on its worker.
 //
 // Requests are answered one after the other, in order. While one is handled the socket is not read, so what a client
-// pipelines waits in the kernel, but for the rest of the last read (at most kReadBytes). An idle connection holds neither
-// buffers nor a parser.
+// pipelines waits in the kernel, but for the rest of the last read (at most kReadBytes). An idle connection holds
+// neither buffers nor a parser.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -17,8 +17,8 @@
 
 namespace tidemark::http {
 
-// Owner: worker. Made for an accepted socket; start() once, from then on it keeps itself alive until it is closed or its
-// socket has been handed over for an upgrade.
+// Owner: worker. Made for an accepted socket; start() once, from then on it keeps itself alive until it is closed or
+// its socket has been handed over for an upgrade.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   static constexpr size_t kReadBytes = 64 * 1024;  // at most, in one read

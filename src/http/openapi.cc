@@ -31,7 +31,8 @@ std::string json_string(std::string_view text) {
 std::string describe(const Field& field) {
   std::string text(field.help);
   const auto add = [&text](const std::string& more) { text += (text.empty() ? "" : ". ") + more; };
-  const bool sized = field.type == FieldType::text || field.type == FieldType::object || field.type == FieldType::text_map;
+  const bool sized =
+      field.type == FieldType::text || field.type == FieldType::object || field.type == FieldType::text_map;
   if (sized && field.max != INT64_MAX) {
     add("At most " + std::to_string(field.max) + " bytes");
   }
@@ -213,9 +214,10 @@ constexpr std::string_view kPlainPaths = R"(
 "/healthz":{"get":{"operationId":"get_healthz","summary":"Whether the process is alive","tags":["health"],"security":[],
 "responses":{"200":{"description":"Alive","content":{"application/json":{"schema":{"type":"object","properties":
 {"status":{"type":"string"}}}}}}}}},
-"/readyz":{"get":{"operationId":"get_readyz","summary":"Whether this node wants traffic","tags":["health"],"security":[],
-"responses":{"200":{"description":"Ready","content":{"application/json":{"schema":{"type":"object"}}}},
-"503":{"description":"Not ready; the body says which part fails","content":{"application/json":{"schema":{"type":"object"}}}}}}},
+"/readyz":{"get":{"operationId":"get_readyz","summary":"Whether this node wants traffic","tags":["health"],
+"security":[],"responses":{"200":{"description":"Ready","content":{"application/json":{"schema":{"type":"object"}}}},
+"503":{"description":"Not ready; the body says which part fails",
+"content":{"application/json":{"schema":{"type":"object"}}}}}}},
 "/openapi.json":{"get":{"operationId":"get_openapi","summary":"This description","tags":["health"],"security":[],
 "responses":{"200":{"description":"OpenAPI 3.0.3","content":{"application/json":{"schema":{"type":"object"}}}}}}},
 "/api/v1/ws/connect":{"get":{"operationId":"get_ws_connect","summary":"Upgrade to the WebSocket protocol","tags":["ws"],
@@ -234,7 +236,8 @@ constexpr std::string_view kComponents = R"({"securitySchemes":{
 "bearer":{"type":"http","scheme":"bearer","bearerFormat":"JWT"},
 "query":{"type":"apiKey","in":"query","name":"token"}},
 "parameters":{"ActFor":{"name":"Tidemark-User","in":"header","required":false,
-"description":"The user that a token with role service acts for","schema":{"type":"string","minLength":1,"maxLength":128}}},
+"description":"The user that a token with role service acts for",
+"schema":{"type":"string","minLength":1,"maxLength":128}}},
 "schemas":{
 "Success":{"type":"object","required":["code","message","data"],"properties":{
 "code":{"type":"integer"},"message":{"type":"string"},"data":{"type":"object"}}},

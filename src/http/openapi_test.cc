@@ -37,7 +37,9 @@ class OpenApi : public testing::Test {
     document_ = *parsed;
   }
 
-  simdjson::dom::object object_at(const std::string& pointer) { return document_.at_pointer(pointer).get_object().value(); }
+  simdjson::dom::object object_at(const std::string& pointer) {
+    return document_.at_pointer(pointer).get_object().value();
+  }
 
   std::string at(const std::string& pointer) {
     simdjson::dom::element element;
@@ -59,8 +61,9 @@ TEST_F(OpenApi, ListsRowsWithAPathAndThePlainRoutes) {
   for (const auto& [path, item] : items) {
     paths.emplace(path);
   }
-  EXPECT_EQ(paths, (std::set<std::string>{"/healthz", "/readyz", "/openapi.json", "/api/v1/ws/connect", "/api/v1/things",
-                                          "/api/v1/things/{id}", "/api/v1/things/{id}/parts/{part}"}));
+  EXPECT_EQ(paths, (std::set<std::string>{"/healthz", "/readyz", "/openapi.json", "/api/v1/ws/connect",
+                                          "/api/v1/things", "/api/v1/things/{id}",
+                                          "/api/v1/things/{id}/parts/{part}"}));
 }
 
 TEST_F(OpenApi, DescribesFieldsWithTheirLimits) {

@@ -53,8 +53,8 @@ class RequestReader {
 
   // At head_done.
   bool has_body() const { return !parser_->is_done(); }
-  size_t body_bytes_max() const;    // what the body may need: its announced length, or the limit where none is announced
-  bool expects_continue() const;    // the client waits for 100 before it sends the body
+  size_t body_bytes_max() const;  // what the body may need: its announced length, else the limit
+  bool expects_continue() const;  // the client waits for 100 before it sends the body
 
  private:
   size_t put_head(std::string_view bytes);

@@ -124,7 +124,8 @@ TEST(RequestReader, RefusesWhatTwoReadersMayReadInTwoWays) {
   for (const char* value : {"2, 2", "2,3", "-1", "+2", "0x2", "2 2", "", "two", "99999999999999999999999999"}) {
     EXPECT_EQ(status_of(post("Content-Length: " + std::string(value) + "\r\n", "{}")), 400) << value;
   }
-  for (const char* value : {"gzip", "gzip, chunked", "chunked, gzip", "chunked, chunked", "identity", "\"chunked\"", ""}) {
+  for (const char* value :
+       {"gzip", "gzip, chunked", "chunked, gzip", "chunked, chunked", "identity", "\"chunked\"", ""}) {
     EXPECT_EQ(status_of(post("Transfer-Encoding: " + std::string(value) + "\r\n", "0\r\n\r\n")), 400) << value;
   }
   EXPECT_EQ(status_of(post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")), 400);
@@ -132,7 +133,8 @@ TEST(RequestReader, RefusesWhatTwoReadersMayReadInTwoWays) {
 }
 
 TEST(RequestReader, RefusesMalformedChunks) {
-  for (const char* body : {"zz\r\n", "\r\n", "-1\r\n", "5\nhello\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "ffffffffffffffffffff\r\n"}) {
+  for (const char* body :
+       {"zz\r\n", "\r\n", "-1\r\n", "5\nhello\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "ffffffffffffffffffff\r\n"}) {
     const int status = status_of(post("Transfer-Encoding: chunked\r\n", body));
     EXPECT_TRUE(status == 400 || status == 413) << body << " " << status;
   }
@@ -153,10 +155,13 @@ TEST(RequestReader, RefusesBareLineEndsAndControlCharacters) {
 
 TEST(RequestReader, RefusesMalformedHeads) {
   for (const char* head : {
-           "G T / HTTP/1.1\r\nHost: a\r\n\r\n", "G@T / HTTP/1.1\r\nHost: a\r\n\r\n", " GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+           "G T / HTTP/1.1\r\nHost: a\r\n\r\n", "G@T / HTTP/1.1\r\nHost: a\r\n\r\n",
+           " GET / HTTP/1.1\r\nHost: a\r\n\r\n",
            "GET  HTTP/1.1\r\nHost: a\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/1.2\r\nHost: a\r\n\r\n",
-           "GET / HTTP/2.0\r\nHost: a\r\n\r\n", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", "GET / HTTP/0.9\r\nHost: a\r\n\r\n",
-           "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / http/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1 \r\nHost: a\r\n\r\n",
+           "GET / HTTP/2.0\r\nHost: a\r\n\r\n", "GET / HTTP/3.0\r\nHost: a\r\n\r\n",
+           "GET / HTTP/0.9\r\nHost: a\r\n\r\n",
+           "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / http/1.1\r\nHost: a\r\n\r\n",
+           "GET / HTTP/1.1 \r\nHost: a\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: a\r\nX : 1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n: 1\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: a\r\nnocolon\r\n\r\n", "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
            "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",

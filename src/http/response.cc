@@ -64,7 +64,8 @@ Response failure(const Error& error) {
   const ErrorRow& row = row_of(error.code);
   Response response;
   response.status = row.http_status;
-  response.body = envelope(row.http_status, row.name, error.text.empty() ? row.text : std::string_view(error.text), &error);
+  const std::string_view text = error.text.empty() ? row.text : std::string_view(error.text);
+  response.body = envelope(row.http_status, row.name, text, &error);
   if (response.status == 401) {
     response.headers.emplace_back("WWW-Authenticate", "Bearer");
   }

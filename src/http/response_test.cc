@@ -39,7 +39,8 @@ TEST(Response, IsFramed) {
   Framing framing;
   framing.unix_seconds = 784111777;
   EXPECT_EQ(serialize(response, framing),
-            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: application/json; charset=utf-8\r\n"
+            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+            "Content-Type: application/json; charset=utf-8\r\n"
             "Content-Length: 2\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\r\n{}");
   framing.head_only = true;
   framing.close = true;

@@ -32,7 +32,8 @@ class Rest {
   Rest(const command::Table& table, const account::Account& account, session::Sessions& sessions)
       : table_(table), account_(account), sessions_(sessions) {}
 
-  // Answers a request whose path serves() takes. Continues on the calling worker. HEAD is answered like GET, with the body.
+  // Answers a request whose path serves() takes. Continues on the calling worker. HEAD is answered like GET, with the
+  // body.
   Task<Response> serve(RestCall call) const;
 
  private:

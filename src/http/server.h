@@ -28,8 +28,8 @@ class Acceptor;
 struct Context;
 
 // A request for the WebSocket path, as it came: perhaps no correct upgrade. The socket is on its worker's io_context,
-// non-blocking, with nothing pending; the head is whole and has passed the checks that hold for every request (size, one
-// Host, no smuggling). Whoever takes it answers it and closes it.
+// non-blocking, with nothing pending; the head is whole and has passed the checks that hold for every request (size,
+// one Host, no smuggling). Whoever takes it answers it and closes it.
 struct Upgrade {
   boost::asio::ip::tcp::socket socket;
   boost::beast::http::request_header<> head;
@@ -44,7 +44,7 @@ struct Readiness {
 };
 
 struct ServerOptions {
-  std::chrono::milliseconds handshake_timeout{5000};  // from accept, or the first byte of a later request, to the head's end
+  std::chrono::milliseconds handshake_timeout{5000};  // from accept, or a later request's first byte, to its head's end
   std::chrono::milliseconds idle_timeout{60000};      // between two requests of a connection
   std::chrono::milliseconds body_timeout{30000};      // from the head's end to the body's end
   std::chrono::milliseconds write_timeout{30000};     // without progress in sending an answer
@@ -57,6 +57,7 @@ struct ServerOptions {
   std::vector<std::string> allowed_origins;           // for CORS, compared exactly
   bool loopback_hosts_only = false;  // dev mode: Host must be localhost, 127.0.0.1 or [::1] (any port), else 403
   bool demo = false;                 // serves /demo
+  bool upgrade_any_path = false;     // every request is handed over as an upgrade; no table is needed then
   bool metrics_only = false;         // serves /metrics, /healthz and /readyz and nothing else
 };
 

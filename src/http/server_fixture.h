@@ -223,8 +223,10 @@ class ServerTest : public testing::Test {
                 }});
     table_.add({.method = "GET",
                 .path = "/big",
-                .fields = {command::Field{
-                    .name = "bytes", .type = command::FieldType::integer, .required = true, .where = command::Where::query}},
+                .fields = {command::Field{.name = "bytes",
+                                          .type = command::FieldType::integer,
+                                          .required = true,
+                                          .where = command::Where::query}},
                 .handler = [elsewhere](Caller, Request request) -> Task<Result<Reply>> {
                   co_await elsewhere()->enter();
                   Reply reply;

@@ -112,7 +112,12 @@ TEST_F(ServerTest, ClientMayLeaveWhileItsRequestIsHandled) {
     client.send(request("GET /api/v1/big?bytes=1000000", bearer()));
     client.close();
   }
-  EXPECT_EQ(ask(request("GET /healthz")).status, 200);
+  // Each is handled to its end although nobody reads the answer.
+  const Counter& answered = metrics_.counter("tidemark_http_requests_total", "", {{"status", "2xx"}});
+  Client other(server_->port());
+  while (answered.value() < 50) {
+    ASSERT_EQ(other.ask(request("GET /nowhere")).status, 404);
+  }
 }
 
 TEST_F(ServerTest, HandsUpgradesOverWithWhatCameBehindThem) {
@@ -222,12 +227,19 @@ TEST_F(ServerTest, MetricsListenerShowsMetricsAndNothingElse) {
   }
 }
 
-TEST_F(ServerTest, ServesTheDemoOnlyWhereItIsWanted) {
+TEST_F(ServerTest, ServesPlainPages) {
   start();
-  EXPECT_EQ(ask(request("GET /demo")).status, 404);
-  EXPECT_EQ(ask(request("GET /metrics")).status, 404);
+  EXPECT_EQ(ask(request("GET /readyz")).body, R"({"status":"ok"})");
   EXPECT_EQ(ask(request("GET /openapi.json")).status, 200);
+  EXPECT_EQ(ask(request("GET /api/v1/openapi.json")).status, 200);
   EXPECT_EQ(ask(request("POST /healthz")).header("Allow"), "GET, HEAD");
+  for (const char* path : {"/", "/demo", "/demo/index.html", "/metrics", "/%00", "/..%2f..%2fetc/passwd"}) {
+    EXPECT_EQ(ask(request("GET " + std::string(path))).status, 404) << path;
+  }
+  EXPECT_EQ(ask(request("GET /%zz")).status, 400);
+}
+
+TEST_F(ServerTest, ServesTheDemoWhereItIsWanted) {
   start({.demo = true});
   const Answer page = ask(request("GET /demo"));
   EXPECT_EQ(page.status, 200);

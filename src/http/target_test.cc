@@ -20,7 +20,8 @@ TEST(Target, IsTakenApart) {
 TEST(Target, QueryIsDecoded) {
   const auto parameters = query_parameters("a=1+2&b=%C3%A9%26&&c&d=");
   ASSERT_TRUE(parameters);
-  const std::vector<std::pair<std::string, std::string>> expected{{"a", "1 2"}, {"b", "\xC3\xA9&"}, {"c", ""}, {"d", ""}};
+  const std::vector<std::pair<std::string, std::string>> expected{
+      {"a", "1 2"}, {"b", "\xC3\xA9&"}, {"c", ""}, {"d", ""}};
   EXPECT_EQ(*parameters, expected);
   EXPECT_FALSE(query_parameters("a=%zz"));
   EXPECT_FALSE(query_parameters("a=%4"));

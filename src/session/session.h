@@ -154,6 +154,7 @@ class Sessions {
   std::vector<std::unique_ptr<Shard>> shards_;  // one per worker
   Counter& created_;
   Counter& heartbeats_;
+  Gauge& active_;
 };
 
 }  // namespace tidemark::session

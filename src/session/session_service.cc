@@ -15,6 +15,11 @@ constexpr auto kStoreActivityEvery = std::chrono::seconds(5);
 constexpr auto kExpiryCheckMax = std::chrono::hours(1);
 constexpr int kExpiredPerStep = 256;
 
+bool has_session(const std::vector<Connection>& connections, const SessionId& session) {
+  return std::any_of(connections.begin(), connections.end(),
+                     [&](const Connection& one) { return one.session == session; });
+}
+
 }  // namespace
 
 // Owner: its worker, which is home to the users in it.
@@ -45,7 +50,8 @@ Sessions::Sessions(WorkerPool& workers, storage::Database& database, const accou
       random_(random),
       options_(options),
       created_(metrics.counter("session_total", "Sessions created.")),
-      heartbeats_(metrics.counter("session_heartbeat_total", "Session heartbeats.")) {
+      heartbeats_(metrics.counter("session_heartbeat_total", "Session heartbeats.")),
+      active_(metrics.gauge("session_active", "Sessions with a live connection.")) {
   for (int i = 0; i < workers.size(); ++i) {
     shards_.push_back(std::make_unique<Shard>(*this, workers.at(i)));
   }
@@ -220,6 +226,11 @@ Task<Status> Sessions::add_connection(UserKey user, Connection connection) {
     Online& online = shard.online[user.tenant];
     online.users += connections.empty() && replaced.empty();
     online.connections += 1 - static_cast<int64_t>(replaced.size());
+    active_.add(!has_session(connections, connection.session));
+    for (const Connection& old : replaced) {
+      active_.add(old.session != connection.session && !has_session(connections, old.session) ? -1 : 0);
+      active_.add(old.session == connection.session ? -1 : 0);
+    }
     connections.push_back(connection);
     for (const Connection& old : replaced) {
       door_.close(old, CloseCode::replaced);
@@ -255,6 +266,7 @@ void Sessions::remove_connection(UserKey user, Connection connection, CloseCode 
   Online& online = shard.online[user.tenant];
   online.connections -= 1;
   online.users -= found->second.empty();
+  active_.add(has_session(found->second, connection.session) ? 0 : -1);
   for (const ConnectionEvents& events : events_) {
     events.removed(user, connection, found->second, code);
   }

@@ -16,6 +16,10 @@ enum class StreamId : int64_t {};
 
 // What a client calls a stream: kind and name within a tenant. `@self` streams are named by the user id.
 struct StreamKey {
+  StreamKey() = default;
+  StreamKey(TenantId of_tenant, StreamKind of_kind, std::string named)
+      : tenant(std::move(of_tenant)), kind(of_kind), name(std::move(named)) {}
+
   TenantId tenant;
   StreamKind kind = StreamKind::conversation;
   std::string name;

@@ -175,7 +175,7 @@ def test_wrong_type_field(socket, value, code):
     assert socket.ping_works()
 
 
-@pytest.mark.parametrize("name", ["nonsense", "Ping", "ping ", "welcome", "sent", "error", "x" * 10_000, "\u0000", "👍"],
+@pytest.mark.parametrize("name", ["nonsense", "Ping", "ping ", "welcome", "sent", "error", "x" * 10_000, "\u0000"],
                          ids=lambda name: ascii(name[:10]))
 def test_unknown_type(socket, name):
     socket.send_json({"type": name})

@@ -169,8 +169,8 @@ def test_json_that_is_no_object_is_400(server, body):
 
 
 @pytest.mark.parametrize("path", [
-    "/api/v1/nowhere", "/api/v1/", "/api/v2/messages", "/nowhere", "/api/v1/conversations/x/y", "/api/v1/conversationsx",
-    "/api/v1/messages/x/y/z", "/api/v1/../../etc/passwd", "/..%2f..%2fetc/passwd", "/%00",
+    "/api/v1/nowhere", "/api/v1/", "/api/v2/messages", "/nowhere", "/api/v1/conversations/x/y",
+    "/api/v1/conversationsx", "/api/v1/messages/x/y/z", "/api/v1/../../etc/passwd", "/..%2f..%2fetc/passwd", "/%00",
 ])
 def test_unknown_path_is_404(server, path):
     answer = ask(server, request(server, path=path))

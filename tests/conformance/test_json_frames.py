@@ -8,8 +8,8 @@ from support.raw import TEXT, frame
 
 NOT_JSON = ["", " ", "{", "}", "[", "nonsense", "{'type':'ping'}", '{"type":"ping",}', '{"type" "ping"}', '{"type":}',
             '{type:"ping"}', '{"type":"ping"} {"type":"ping"}', '{"type":"ping"}x', '{"type":"pi\tng"}',
-            '{"type":"\\x"}',
-            '{"type":"\\u12"}', '{"type":"ping","a":01}', '{"type":"ping","a":1.}', '{"type":"ping","a":+1}',
+            '{"type":"\\x"}', '{"type":"\\u12"}',
+            '{"type":"ping","a":01}', '{"type":"ping","a":1.}', '{"type":"ping","a":+1}',
             '{"type":"ping","a":NaN}', '{"type":"ping","a":Infinity}', '{"type":"ping","a":tru}', "\ufeff" + '{"type":',
             '{"type":"ping","a":[1,]}', '{"type":"ping","a":.5}', '{"type":"ping" /* no */}', '"unterminated']
 NOT_AN_OBJECT = ["[]", '[{"type":"ping"}]', '"ping"', "7", "true", "null", "-0.5e3"]

@@ -31,7 +31,7 @@ VIOLATIONS = {
     "ping of 126 bytes": (frame(PING, b"x" * 126), 1002),
     "pong of 126 bytes": (frame(PONG, b"x" * 126), 1002),
     "close of 126 bytes": (frame(CLOSE, close_payload(1000, b"x" * 124)), 1002),
-    "continuation of nothing": (frame(CONTINUATION, b"x"), 1002),
+    "continuation of nothing": (frame(CONTINUATION, b"x", fin=False), 1002),
     "final continuation of nothing": (frame(CONTINUATION, b"x", fin=True), 1002),
     "text within a fragmented text": (frame(TEXT, b"x", fin=False) + frame(TEXT, PING_COMMAND), 1002),
     "close of one byte": (frame(CLOSE, b"\x03"), 1002),

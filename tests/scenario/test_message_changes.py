@@ -63,7 +63,8 @@ async def test_changes_while_away_are_folded_into_the_replay_and_come_as_entries
     await a.change("react", conversation, seqs[3], reaction="👍")
     b = await b.reconnect(ack="client", auto_ack=False)
     await b.synced()
-    replay = {frame["seq"]: frame for frame in b.frames if frame.get("conversation_id") == conversation and "seq" in frame}
+    entries = [frame for frame in b.frames if frame.get("conversation_id") == conversation and "seq" in frame]
+    replay = {frame["seq"]: frame for frame in entries}
     assert b.pushed(conversation) == list(range(2, 9))
     assert replay[2]["content"] == contents[0] and "edited_at" not in replay[2]
     assert replay[3]["content"] == edited and replay[3]["edited_at"]

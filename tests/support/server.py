@@ -64,8 +64,9 @@ class Server:
         for key, value in self.settings.items():
             command += ["--set", f"{key}={value}"]
         with open(self.log, "ab") as log:
+            environment = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")}
             self.process = subprocess.Popen(command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log)
+                                            stderr=log, env=environment)
         self.wait_ready()
         return self
 
@@ -84,6 +85,15 @@ class Server:
     @property
     def alive(self):
         return self.process is not None and self.process.poll() is None
+
+    def check_alive(self):
+        """After a test: a server that ended or hangs fails that test, and the next one gets a new process."""
+        assert self.alive, f"the server ended with {self.process and self.process.returncode}\n{self.log_tail()}"
+        try:
+            rest.call(self.port, "GET", "/healthz", timeout=5)
+        except OSError as error:
+            self.kill()
+            raise AssertionError(f"the server does not answer any more ({error})\n{self.log_tail()}") from None
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
@@ -134,9 +144,9 @@ class Server:
     def token(self, user, **claims):
         return tokens.token(user, **claims)
 
-    async def connect(self, user, **options):
+    async def connect(self, user, device_id=None, **options):
         """A WebSocket client that has been welcomed; options: see Client."""
-        return await Client(self, user, **options).open()
+        return await Client(self, user, device_id, **options).open()
 
     def api(self, method, path, token=None, body=None, headers=None):
         """A call below /api/v1; token may be a user id, for which one is minted."""

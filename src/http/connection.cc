@@ -208,7 +208,8 @@ void Connection::hand_over(std::string_view behind) {
 void Connection::handle(HttpRequest request) {
   worker_.cancel(timer_);
   state_ = State::handling;
-  close_after_ = !request.keep_alive();
+  // A refused upgrade says so and closes: the client may have sent frames behind it.
+  close_after_ = !request.keep_alive() || request.find(boost::beast::http::field::upgrade) != request.end();
   const Target target = split_target(request.target());
   const auto path = command::percent_decode(target.path, false);
   if (!path) {

@@ -9,6 +9,8 @@ from support import tokens
 from support.chat import all_messages, make_group
 from support.names import text, unique, uniques
 
+pytestmark = pytest.mark.skip(reason="this version has no event dialect")
+
 
 class EventClient:
     """A small client of that dialect."""

@@ -1,4 +1,5 @@
 """Limits of users, addresses and nodes: refused aloud, and only the one who is too much."""
+import pytest
 import websockets
 
 from support.names import text, unique, uniques
@@ -72,6 +73,7 @@ async def test_connections_of_one_node_are_refused_before_the_upgrade(own_server
     await (await server.connect(unique("user"))).settle()
 
 
+@pytest.mark.skip(reason="this version has no limits per address")
 async def test_connections_of_one_address_are_refused_before_the_upgrade(own_server):
     server = own_server({"limits.connections_per_ip": 2})
     clients = [await server.connect(unique("user")) for _ in range(2)]

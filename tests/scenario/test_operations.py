@@ -16,7 +16,7 @@ DOCUMENT_METRICS = ["statesync_documents_total", "statesync_operations_total", "
 PATHS = {
     "/sessions": {"get", "post"}, "/sessions/{}": {"get", "patch", "delete"}, "/sessions/{}/heartbeat": {"post"},
     "/ws/connect": {"get"}, "/ws/online": {"get"}, "/presence": {"get"}, "/messages": {"get", "post"},
-    "/messages/{}": {"get", "patch", "delete"}, "/messages/search": {"get"}, "/conversations": {"get", "post"},
+    "/messages/{}": {"get", "patch", "delete"}, "/conversations": {"get", "post"},
     "/conversations/{}": {"get", "patch", "delete"}, "/conversations/{}/members": {"post"},
     "/conversations/{}/members/{}": {"patch", "delete"}, "/conversations/{}/read": {"post"}, "/sync": {"get", "post"},
     "/healthz": {"get"}, "/readyz": {"get"}, "/openapi.json": {"get"},

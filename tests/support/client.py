@@ -133,6 +133,7 @@ class Client:
             self._last_pushed[self.streams.key(frame)] = frame["next_seq"] - 1
         elif self.streams.is_entry(frame):
             self._check_order(frame)
+            self.streams.repeated(self.streams.key(frame), frame["seq"])
             self.streams.entry(frame)
         if self.auto_ack and not self._ack_planned and self.streams.unconfirmed():
             self._ack_planned = True

@@ -78,6 +78,11 @@ class Streams:
         return {key: stream.floor for key, stream in self.by_key.items()
                 if stream.floor is not None and stream.floor > stream.confirmed}
 
+    def repeated(self, key, seq):
+        """An entry that was confirmed before: the server has lost that (a crash), so it is confirmed anew."""
+        stream = self[key]
+        stream.confirmed = min(stream.confirmed, seq - 1)
+
     def confirm(self, cursors):
         for key, seq in cursors.items():
             self[key].confirmed = seq

@@ -137,7 +137,8 @@ Status read_identity(const TokenPart& payload, Claims& claims) {
   auto tenant = payload.id("tenant");
   auto session = payload.id("sid");
   auto token_id = payload.id("jti");
-  for (const auto* id : {&user, &tenant, &session, &token_id}) {
+  auto device = payload.id("device_id");
+  for (const auto* id : {&user, &tenant, &session, &token_id, &device}) {
     if (!*id) {
       return id->error();
     }
@@ -162,6 +163,7 @@ Status read_identity(const TokenPart& payload, Claims& claims) {
   }
   claims.session = SessionId(session->value_or(std::string()));
   claims.jti = token_id->value_or(std::string());
+  claims.device = DeviceId(device->value_or(std::string()));
   claims.name = name->value_or(string_view());
   claims.admin = contains(*roles, "admin");
   claims.service = contains(*roles, "service");
@@ -191,7 +193,7 @@ Result<Claims> verify_token(string_view token, const KeySet& keys, const Expecta
   simdjson::dom::parser parser;
   const Result<TokenPart> payload =
       TokenPart::read(parser, parts->payload, "payload",
-                      {"sub", "exp", "nbf", "iat", "name", "tenant", "roles", "sid", "jti", "iss", "aud"});
+                      {"sub", "exp", "nbf", "iat", "name", "tenant", "roles", "sid", "jti", "device_id", "iss", "aud"});
   if (!payload) {
     return payload.error();
   }

@@ -26,6 +26,7 @@ struct Claims {
   bool service = false;         // "service" is among the roles
   SessionId session;            // sid; empty: the token belongs to no session
   std::string jti;              // may be empty
+  DeviceId device;              // device_id; empty: the token is not for one device
   int64_t expires_at = 0;       // Unix seconds, rounded down
   int64_t issued_at = 0;        // Unix seconds, rounded down; 0: the token does not say
   bool session_token = false;   // signed with the store's own key; then `session` is never empty

@@ -286,6 +286,9 @@ void Node::stop() {
   parts.started = false;
   parts.http->stop_listening();
   parts.metrics_http->stop_listening();
+  auto ended = std::make_shared<std::promise<void>>();
+  parts.gateway->abandon([ended] { ended->set_value(); });
+  ended->get_future().wait_for(std::chrono::seconds(5));
   parts.workers->stop_and_join();
   parts.store->database->close();
   if (parts.options.dev && parts.store->directory) {

@@ -19,10 +19,10 @@ constexpr Sql kTables[] = {
      " WHERE client_id IS NOT NULL"},
     {"CREATE TABLE members (stream BIGINT NOT NULL, user_id TEXT NOT NULL, tenant TEXT NOT NULL, role INTEGER NOT NULL,"
      " joined_seq BIGINT NOT NULL, joined_at BIGINT NOT NULL, read_seq BIGINT NOT NULL, read_ordinal BIGINT NOT NULL,"
-     " delivered_seq BIGINT NOT NULL, PRIMARY KEY (stream, user_id)) WITHOUT ROWID",
+     " delivered_seq BIGINT NOT NULL, own_unread BIGINT NOT NULL, PRIMARY KEY (stream, user_id)) WITHOUT ROWID",
      "CREATE TABLE members (stream BIGINT NOT NULL, user_id TEXT NOT NULL, tenant TEXT NOT NULL, role INTEGER NOT NULL,"
      " joined_seq BIGINT NOT NULL, joined_at BIGINT NOT NULL, read_seq BIGINT NOT NULL, read_ordinal BIGINT NOT NULL,"
-     " delivered_seq BIGINT NOT NULL, PRIMARY KEY (stream, user_id))"},
+     " delivered_seq BIGINT NOT NULL, own_unread BIGINT NOT NULL, PRIMARY KEY (stream, user_id))"},
     {"CREATE INDEX members_user ON members (tenant, user_id, stream)"},
     {"CREATE TABLE message_state (stream BIGINT NOT NULL, seq BIGINT NOT NULL, deleted INTEGER NOT NULL,"
      " content TEXT, edited_at BIGINT NOT NULL, reacted INTEGER NOT NULL, PRIMARY KEY (stream, seq)) WITHOUT ROWID",
@@ -32,8 +32,6 @@ constexpr Sql kTables[] = {
      " PRIMARY KEY (stream, seq, name, user_id)) WITHOUT ROWID",
      "CREATE TABLE reactions (stream BIGINT NOT NULL, seq BIGINT NOT NULL, name TEXT NOT NULL, user_id TEXT NOT NULL,"
      " PRIMARY KEY (stream, seq, name, user_id))"},
-    // A user's own messages after the read marker are not unread to that user.
-    {"CREATE INDEX entries_messages ON entries (stream, author, seq) WHERE kind = 0"},
     // Which edits lose their text when their message is deleted.
     {"CREATE TABLE message_edits (stream BIGINT NOT NULL, target BIGINT NOT NULL, seq BIGINT NOT NULL,"
      " PRIMARY KEY (stream, target, seq)) WITHOUT ROWID",
@@ -69,14 +67,18 @@ constexpr Sql kMembers{
 constexpr Sql kMember{
     "SELECT user_id, role, joined_seq, joined_at, read_seq, delivered_seq FROM members WHERE stream = ? AND user_id = ?"};
 constexpr Sql kInsertMember{
-    "INSERT INTO members (stream, user_id, tenant, role, joined_seq, joined_at, read_seq, read_ordinal, delivered_seq)"
+    "INSERT INTO members (stream, user_id, tenant, role, joined_seq, joined_at, read_seq, read_ordinal, delivered_seq,"
     // What was written before somebody came is not unread to them.
-    " SELECT id, ?, ?, ?, ?, ?, 0, counted, 0 FROM streams WHERE id = ?"};
+    " own_unread) SELECT id, ?, ?, ?, ?, ?, 0, counted, 0, 0 FROM streams WHERE id = ?"};
 constexpr Sql kDeleteMember{"DELETE FROM members WHERE stream = ? AND user_id = ?"};
 constexpr Sql kSetRole{"UPDATE members SET role = ? WHERE stream = ? AND user_id = ?"};
 constexpr Sql kSetRead{
     "UPDATE members SET read_seq = ?, read_ordinal = coalesce((SELECT ordinal FROM entries WHERE stream = ? AND seq <= ?"
-    " ORDER BY seq DESC LIMIT 1), 0) WHERE stream = ? AND user_id = ? AND read_seq < ?"};
+    " ORDER BY seq DESC LIMIT 1), 0), own_unread = (SELECT count(*) FROM entries WHERE stream = ? AND seq > ?"
+    " AND author = ? AND kind = 0) WHERE stream = ? AND user_id = ? AND read_seq < ?"};
+// A user's own messages are not unread to that user. Counted here and not by an index over all entries, which would cost
+// every append a page of its own.
+constexpr Sql kNoteOwn{"UPDATE members SET own_unread = own_unread + 1 WHERE stream = ? AND user_id = ?"};
 constexpr Sql kSetDelivered{
     "UPDATE members SET delivered_seq = ? WHERE stream = ? AND user_id = ? AND delivered_seq < ?"};
 constexpr Sql kAfter{"SELECT " ENTRY_COLUMNS ENTRY_TABLES
@@ -118,8 +120,7 @@ constexpr Sql kFollowed{"SELECT " DETAIL_COLUMNS
                         " JOIN streams s ON s.id = u.stream WHERE u.tenant = ? AND u.user_id = ?"
                         " ORDER BY s.updated_at DESC"};
 constexpr Sql kList_{"SELECT " DETAIL_COLUMNS
-                     ", u.read_seq, s.counted - u.read_ordinal - (SELECT count(*) FROM entries o WHERE o.stream = u.stream"
-                     " AND o.author = u.user_id AND o.seq > u.read_seq AND o.seq > u.joined_seq AND o.kind = 0)"
+                     ", u.read_seq, s.counted - u.read_ordinal - u.own_unread"
                      " FROM members u JOIN conversations c ON c.stream = u.stream JOIN streams s ON s.id = u.stream"
                      " WHERE u.tenant = ? AND u.user_id = ? AND c.deleted = 0"
                      " AND (s.updated_at < ? OR (s.updated_at = ? AND s.id < ?))"
@@ -253,7 +254,11 @@ void set_role(Transaction& tx, StreamId stream, const UserId& user, Role role) {
 }
 
 void set_read(Transaction& tx, StreamId stream, const UserId& user, int64_t seq) {
-  tx.execute(kSetRead, seq, stream, seq, stream, user.str(), seq);
+  tx.execute(kSetRead, seq, stream, seq, stream, seq, user.str(), stream, user.str(), seq);
+}
+
+void note_own_message(Transaction& tx, StreamId stream, std::string_view user) {
+  tx.execute(kNoteOwn, stream, user);
 }
 
 void set_delivered(Transaction& tx, StreamId stream, const UserId& user, int64_t seq) {

@@ -25,6 +25,7 @@ void insert_member(storage::Transaction& tx, const TenantId& tenant, stream::Str
 void delete_member(storage::Transaction& tx, stream::StreamId stream, const UserId& user);
 void set_role(storage::Transaction& tx, stream::StreamId stream, const UserId& user, Role role);
 void set_read(storage::Transaction& tx, stream::StreamId stream, const UserId& user, int64_t seq);
+void note_own_message(storage::Transaction& tx, stream::StreamId stream, std::string_view user);
 void set_delivered(storage::Transaction& tx, stream::StreamId stream, const UserId& user, int64_t seq);
 
 // Entries after `after` up to `until` (replay), or before `before` (the newest first), with their states.

@@ -153,6 +153,9 @@ Result<Service::Stored> Service::append(Transaction& tx, stream::StreamId stream
   if (!appended.ok()) {
     return appended.error();
   }
+  if (counted && !appended->duplicate) {
+    store::note_own_message(tx, stream, entry.author);
+  }
   Stored stored;
   stored.stream = stream;
   stored.appended = *appended;

@@ -110,6 +110,13 @@ class Service {
   Task<Result<ConversationPtr>> open(ConversationKey key);
   // The same, and the caller is a member of it (a service without a user always is): otherwise not_found.
   Task<Result<ConversationPtr>> open_as_member(Caller caller, ConversationKey key);
+  // A conversation whose members or details are about to change: nobody else changes them while `pass` is held.
+  struct Changing {
+    ConversationPtr conversation;
+    Gate::Pass pass;
+  };
+  // For the conversation that the request's `id` names, by a caller who has the role in it.
+  Task<Result<Changing>> open_to_change(Caller caller, Request request, Role role);
   static bool may_see(const Conversation& conversation, const Caller& caller);
 
   Result<Stored> append(storage::Transaction& tx, stream::StreamId stream, const Caller& caller, const Change& change,

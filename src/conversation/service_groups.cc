@@ -57,6 +57,23 @@ const UserId* successor(const Members& members, const UserId& leaving) {
 
 }  // namespace
 
+Task<Result<Service::Changing>> Service::open_to_change(Caller caller, Request request, Role role) {
+  auto opened = co_await open_as_member(caller, {caller.tenant, ConversationId(request.text("id"))});
+  if (!opened.ok()) {
+    co_return opened.error();
+  }
+  ConversationPtr conversation = std::move(*opened);
+  Gate::Pass pass = co_await conversation->gate.enter();
+  Changing changing{std::move(conversation), std::move(pass)};
+  if (!may_see(*changing.conversation, caller)) {
+    co_return fail(Code::not_found, "no such conversation");
+  }
+  if (const Status allowed = need(*changing.conversation, caller, role); !allowed.ok()) {
+    co_return allowed.error();
+  }
+  co_return std::move(changing);
+}
+
 Service::Answer Service::create(Caller caller, Request request) {
   std::vector<UserId> others;
   for (const std::string& id : request.list("members")) {
@@ -189,18 +206,11 @@ Service::Answer Service::create(Caller caller, Request request) {
 }
 
 Service::Answer Service::update(Caller caller, Request request) {
-  auto opened = co_await open_as_member(caller, {caller.tenant, ConversationId(request.text("id"))});
+  auto opened = co_await open_to_change(caller, request, Role::admin);
   if (!opened.ok()) {
     co_return opened.error();
   }
-  const ConversationPtr conversation = std::move(*opened);
-  Gate::Pass pass = co_await conversation->gate.enter();
-  if (!may_see(*conversation, caller)) {
-    co_return fail(Code::not_found, "no such conversation");
-  }
-  if (const Status allowed = need(*conversation, caller, Role::admin); !allowed.ok()) {
-    co_return allowed.error();
-  }
+  const ConversationPtr conversation = opened->conversation;
   if (!request.has("title") && !request.has("metadata")) {
     co_return Error{Code::missing_field, "title or metadata is required", "title", 0};
   }
@@ -219,7 +229,7 @@ Service::Answer Service::update(Caller caller, Request request) {
   conversation->details.title = title;
   conversation->details.metadata = metadata;
   tell(*conversation, *stored, caller);
-  pass.release();
+  opened->pass.release();
   auto json = co_await details_json(conversation, caller);
   if (!json.ok()) {
     co_return json.error();
@@ -230,18 +240,11 @@ Service::Answer Service::update(Caller caller, Request request) {
 }
 
 Service::Answer Service::erase(Caller caller, Request request) {
-  auto opened = co_await open_as_member(caller, {caller.tenant, ConversationId(request.text("id"))});
+  auto opened = co_await open_to_change(caller, request, Role::owner);
   if (!opened.ok()) {
     co_return opened.error();
   }
-  const ConversationPtr conversation = std::move(*opened);
-  Gate::Pass pass = co_await conversation->gate.enter();
-  if (!may_see(*conversation, caller)) {
-    co_return fail(Code::not_found, "no such conversation");
-  }
-  if (const Status allowed = need(*conversation, caller, Role::owner); !allowed.ok()) {
-    co_return allowed.error();
-  }
+  const ConversationPtr conversation = opened->conversation;
   Change change;
   change.kind = EntryKind::conversation_deleted;
   auto stored = co_await database_.write([&](Transaction& tx) -> Result<Stored> {
@@ -269,19 +272,12 @@ Service::Answer Service::add_member(Caller caller, Request request) {
   if (!role) {
     co_return invalid_field("role", "must be member, admin or owner");
   }
-  auto opened = co_await open_as_member(caller, {caller.tenant, ConversationId(request.text("id"))});
+  const Role needed = *role == Role::member ? Role::admin : Role::owner;
+  auto opened = co_await open_to_change(caller, request, needed);
   if (!opened.ok()) {
     co_return opened.error();
   }
-  const ConversationPtr conversation = std::move(*opened);
-  Gate::Pass pass = co_await conversation->gate.enter();
-  if (!may_see(*conversation, caller)) {
-    co_return fail(Code::not_found, "no such conversation");
-  }
-  const Role needed = *role == Role::member ? Role::admin : Role::owner;
-  if (const Status allowed = need(*conversation, caller, needed); !allowed.ok()) {
-    co_return allowed.error();
-  }
+  const ConversationPtr conversation = opened->conversation;
   if (conversation->member(user) != nullptr) {
     co_return Error{Code::conflict, "already a member", "user_id", 0};
   }
@@ -328,19 +324,12 @@ Service::Answer Service::add_member(Caller caller, Request request) {
 
 Service::Answer Service::remove_member(Caller caller, Request request) {
   const UserId user(request.text("user_id"));
-  auto opened = co_await open_as_member(caller, {caller.tenant, ConversationId(request.text("id"))});
+  const bool leaves = user == caller.user;
+  auto opened = co_await open_to_change(caller, request, leaves ? Role::member : Role::admin);
   if (!opened.ok()) {
     co_return opened.error();
   }
-  const ConversationPtr conversation = std::move(*opened);
-  Gate::Pass pass = co_await conversation->gate.enter();
-  if (!may_see(*conversation, caller)) {
-    co_return fail(Code::not_found, "no such conversation");
-  }
-  const bool leaves = user == caller.user;
-  if (const Status allowed = need(*conversation, caller, leaves ? Role::member : Role::admin); !allowed.ok()) {
-    co_return allowed.error();
-  }
+  const ConversationPtr conversation = opened->conversation;
   const Member* const target = conversation->member(user);
   if (target == nullptr) {
     co_return Error{Code::not_a_member, "this user is not a member", "user_id", 0};
@@ -412,18 +401,11 @@ Service::Answer Service::set_role(Caller caller, Request request) {
   if (!role) {
     co_return invalid_field("role", "must be member, admin or owner");
   }
-  auto opened = co_await open_as_member(caller, {caller.tenant, ConversationId(request.text("id"))});
+  auto opened = co_await open_to_change(caller, request, Role::owner);
   if (!opened.ok()) {
     co_return opened.error();
   }
-  const ConversationPtr conversation = std::move(*opened);
-  Gate::Pass pass = co_await conversation->gate.enter();
-  if (!may_see(*conversation, caller)) {
-    co_return fail(Code::not_found, "no such conversation");
-  }
-  if (const Status allowed = need(*conversation, caller, Role::owner); !allowed.ok()) {
-    co_return allowed.error();
-  }
+  const ConversationPtr conversation = opened->conversation;
   Member* const target = conversation->member(user);
   if (target == nullptr) {
     co_return Error{Code::not_a_member, "this user is not a member", "user_id", 0};

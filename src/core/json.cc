@@ -1,5 +1,6 @@
 #include "core/json.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace tidemark {
@@ -8,6 +9,26 @@ namespace {
 constexpr size_t kParserBytesKept = 64 * 1024;
 
 bool needs_escape(char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\'; }
+
+// How deep arrays and objects are nested: 1 for a flat one, 0 for a scalar.
+size_t depth_of(simdjson::dom::element element) {
+  size_t deepest = 0;
+  if (element.is_array()) {
+    const simdjson::dom::array array = element.get_array().value_unsafe();
+    for (const simdjson::dom::element child : array) {
+      deepest = std::max(deepest, depth_of(child));
+    }
+    return deepest + 1;
+  }
+  if (element.is_object()) {
+    const simdjson::dom::object object = element.get_object().value_unsafe();
+    for (const auto& member : object) {
+      deepest = std::max(deepest, depth_of(member.value));
+    }
+    return deepest + 1;
+  }
+  return 0;
+}
 
 // A surrogate half that stands alone leaves simdjson as three bytes that are not UTF-8.
 bool strings_are_utf8(simdjson::dom::element element) {
@@ -88,6 +109,12 @@ Result<simdjson::dom::element> parse_json(simdjson::dom::parser& parser, std::st
     return fail(Code::invalid_json, simdjson::error_message(parsed.error()));
   }
   const simdjson::dom::element element = parsed.value_unsafe();
+  // simdjson does not count an empty innermost array or object.
+  const auto opened = static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return c == '[' || c == '{'; }));
+  if (opened > depth_max && depth_of(element) > depth_max) {
+    return fail(Code::invalid_json, "nested deeper than " + std::to_string(depth_max));
+  }
   if (text.find("\\u") != std::string_view::npos && !strings_are_utf8(element)) {
     return fail(Code::invalid_json, "a lone surrogate has no UTF-8");
   }

@@ -242,17 +242,24 @@ void Connection::dispatch(simdjson::dom::object object) {
     refresh(object, id);
   } else {
     Request request(row->fields);
-    Status taken = request.take(object);
-    if (taken.ok()) {
-      taken = request.check_complete();
-    }
-    if (!taken.ok()) {
-      send_error(taken.error(), id);
+    if (!take_fields(request, object, id)) {
       return;
     }
     begin_command();
     spawn(run_command(std::static_pointer_cast<Connection>(shared_from_this()), row, std::move(request), id));
   }
+}
+
+// False: an error was sent.
+bool Connection::take_fields(Request& request, simdjson::dom::object object, const std::string& id) {
+  Status taken = request.take(object);
+  if (taken.ok()) {
+    taken = request.check_complete();
+  }
+  if (!taken.ok()) {
+    send_error(taken.error(), id);
+  }
+  return taken.ok();
 }
 
 Task<> Connection::run_command(std::shared_ptr<Connection> self, const command::Row* row, Request request,
@@ -361,12 +368,7 @@ void Connection::acknowledge(simdjson::dom::object object, const std::string& id
       {.name = "cursors", .type = FieldType::cursor_map, .required = true, .max = kCursorsPerAck},
       {.name = "epoch", .type = FieldType::text, .max = 128}};
   Request request(kFields);
-  Status taken = request.take(object);
-  if (taken.ok()) {
-    taken = request.check_complete();
-  }
-  if (!taken.ok()) {
-    send_error(taken.error(), id);
+  if (!take_fields(request, object, id)) {
     return;
   }
   if (request.has("epoch") && request.text("epoch") != gateway_.options_.epoch) {
@@ -464,12 +466,7 @@ void Connection::register_user(simdjson::dom::object object, const std::string& 
 void Connection::refresh(simdjson::dom::object object, const std::string& id) {
   static const Fields kFields{{.name = "token", .type = FieldType::text, .required = true, .max = kTokenBytes}};
   Request request(kFields);
-  Status taken = request.take(object);
-  if (taken.ok()) {
-    taken = request.check_complete();
-  }
-  if (!taken.ok()) {
-    send_error(taken.error(), id);
+  if (!take_fields(request, object, id)) {
     return;
   }
   auto claims = gateway_.parts_.account.authenticate(request.text("token"));

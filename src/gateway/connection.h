@@ -62,6 +62,7 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   void replay_failed(const Error& error) override;
 
   void dispatch(simdjson::dom::object object);
+  bool take_fields(command::Request& request, simdjson::dom::object object, const std::string& id);
   void answer_ping();
   void acknowledge(simdjson::dom::object object, const std::string& id);
   void register_user(simdjson::dom::object object, const std::string& id);

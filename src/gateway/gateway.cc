@@ -217,6 +217,14 @@ void Gateway::accept(Incoming incoming) {
   spawn(admit(std::move(admission)));
 }
 
+// A device that the token or the session names and the query does not: the client may know nothing of devices, so it
+// is not expected to say `ack`.
+void Gateway::name_device(Wishes& wishes, const DeviceId& device) {
+  wishes.ack_auto = wishes.auto_ack();
+  wishes.device = device;
+  wishes.named_device = true;
+}
+
 command::Caller Gateway::caller_of(const account::Claims& claims, const Wishes& wishes) const {
   command::Caller caller;
   caller.door = command::Door::websocket;
@@ -271,6 +279,9 @@ Task<> Gateway::admit(std::unique_ptr<Admission> admission) {
     refuse(*admission, claims.error());
     co_return;
   }
+  if (!admission->wishes.named_device && !claims->device.empty()) {
+    name_device(admission->wishes, claims->device);
+  }
   command::Caller caller = caller_of(*claims, admission->wishes);
   caller.client_ip = admission->incoming.client_ip;
   caller.client_port = admission->incoming.client_port;
@@ -285,8 +296,7 @@ Task<> Gateway::admit(std::unique_ptr<Admission> admission) {
       co_return;
     }
     if (!admission->wishes.named_device && session->device != DeviceId("default")) {
-      admission->wishes.device = session->device;
-      admission->wishes.named_device = true;
+      name_device(admission->wishes, session->device);
       caller.device = session->device;
       caller.named_device = true;
     }
@@ -492,6 +502,28 @@ void Gateway::drain(std::function<void()> done) {
   }
 }
 
+void Gateway::abandon(std::function<void()> done) {
+  auto left = std::make_shared<std::atomic<int>>(parts_.workers.size());
+  for (const auto& one : shards_) {
+    Shard* const shard = one.get();
+    shard->worker.post([shard, left, done] {
+      std::vector<std::shared_ptr<Connection>> connections;
+      for (const auto& [id, connection] : shard->connections) {
+        connections.push_back(connection);
+      }
+      for (const auto& connection : connections) {
+        connection->abort();
+      }
+      // What a connection gives back, it gives back in posts of its own.
+      shard->worker.post([left, done] {
+        if (left->fetch_sub(1) == 1) {
+          done();
+        }
+      });
+    });
+  }
+}
+
 void Gateway::drain_step(Shard& shard) {
   if (shard.to_drain.empty()) {
     for (const auto& [id, connection] : shard.connections) {
@@ -512,8 +544,6 @@ void Gateway::drain_step(Shard& shard) {
     shard.worker.arm(shard.drain_timer, kDrainStep);
   } else if (shard.worker.index() == 0 && drained_) {
     std::exchange(drained_, nullptr)();
-  } else if (shard.worker.index() == 0) {
-    return;
   }
 }
 

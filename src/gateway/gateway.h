@@ -88,6 +88,8 @@ class Gateway {
   // From now on upgrades are refused and connections are told to go, a few at a time. `done` is called on a worker when
   // the last one has gone.
   void drain(std::function<void()> done);
+  // Ends what is still connected without a word, before the workers stop. `done` is called on a worker.
+  void abandon(std::function<void()> done);
 
  private:
   friend class Connection;
@@ -121,6 +123,7 @@ class Gateway {
   void refuse(Admission& admission, const Error& error);
   std::shared_ptr<Connection> make_connection(Admission& admission, std::string_view subprotocol);
   bool origin_allowed(const RequestHead& head) const;
+  static void name_device(Wishes& wishes, const DeviceId& device);
   command::Caller caller_of(const account::Claims& claims, const Wishes& wishes) const;
 
   void forget(Connection& connection, CloseCode code);

@@ -158,27 +158,16 @@ class Database {
   virtual void submit(Job& job, bool writes) = 0;
 };
 
+// A closure and, once it has run, its answer.
 template <class F>
-class AwaitedJob final : public Job {
+class ClosureJob : public Job {
  public:
   using Answer = std::invoke_result_t<F&, Transaction&>;
 
-  AwaitedJob(Database& database, bool writes, F closure)
-      : database_(database), writes_(writes), closure_(std::move(closure)) {}
+  explicit ClosureJob(F closure) : closure_(std::move(closure)) {}
 
-  bool await_ready() const { return false; }
-  void await_suspend(std::coroutine_handle<> waiting) {
-    waiting_ = waiting;
-    worker_ = Worker::current();
-    TIDEMARK_CHECK(worker_ != nullptr);
-    database_.submit(*this, writes_);
-  }
-  Answer await_resume() {
-    if (!status_.ok()) {
-      return status_.error();
-    }
-    return std::move(*answer_);
-  }
+ protected:
+  std::optional<Answer> answer_;
 
  private:
   Status run(Transaction& transaction) override {
@@ -186,42 +175,59 @@ class AwaitedJob final : public Job {
     return answer_->ok() ? Status() : Status(answer_->error());
   }
 
-  Database& database_;
-  const bool writes_;
   F closure_;
-  std::optional<Answer> answer_;
 };
 
 template <class F>
-class BlockingJob final : public Job {
+class AwaitedJob final : public ClosureJob<F> {
  public:
-  using Answer = std::invoke_result_t<F&, Transaction&>;
+  using typename ClosureJob<F>::Answer;
 
-  explicit BlockingJob(F closure) : closure_(std::move(closure)) {}
+  AwaitedJob(Database& database, bool writes, F closure)
+      : ClosureJob<F>(std::move(closure)), database_(database), writes_(writes) {}
+
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> waiting) {
+    this->waiting_ = waiting;
+    this->worker_ = Worker::current();
+    TIDEMARK_CHECK(this->worker_ != nullptr);
+    database_.submit(*this, writes_);
+  }
+  Answer await_resume() {
+    if (!this->status_.ok()) {
+      return this->status_.error();
+    }
+    return std::move(*this->answer_);
+  }
+
+ private:
+  Database& database_;
+  const bool writes_;
+};
+
+template <class F>
+class BlockingJob final : public ClosureJob<F> {
+ public:
+  using typename ClosureJob<F>::Answer;
+  using ClosureJob<F>::ClosureJob;
 
   Answer wait(Database& database, bool writes) {
     database.submit(*this, writes);
     std::unique_lock lock(mutex_);
     done_.wait(lock, [this] { return is_done_; });
-    if (!status_.ok()) {
-      return status_.error();
+    if (!this->status_.ok()) {
+      return this->status_.error();
     }
-    return std::move(*answer_);
+    return std::move(*this->answer_);
   }
 
  private:
-  Status run(Transaction& transaction) override {
-    answer_.emplace(closure_(transaction));
-    return answer_->ok() ? Status() : Status(answer_->error());
-  }
   void finished() override {
     const std::lock_guard lock(mutex_);
     is_done_ = true;
     done_.notify_one();
   }
 
-  F closure_;
-  std::optional<Answer> answer_;
   std::mutex mutex_;
   std::condition_variable done_;
   bool is_done_ = false;

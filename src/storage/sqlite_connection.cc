@@ -1,10 +1,12 @@
 #include "storage/sqlite_connection.h"
 
+#include "core/log.h"
+
 namespace tidemark::storage {
 namespace {
 
 [[noreturn]] void raise(sqlite3* connection) {
-  const int code = sqlite3_errcode(connection);
+  const int code = sqlite3_errcode(connection) & 0xff;  // without the extended part
   // The text of SQLite names tables and columns and stays inside (the log has it); people get the table's text.
   const Code meaning = code == SQLITE_CONSTRAINT ? Code::conflict : Code::unavailable;
   throw StatementFailed{Error{meaning, {}, {}, 0}};
@@ -26,10 +28,10 @@ sqlite3* open(const std::string& path, bool read_only) {
 
 SqliteStatement::SqliteStatement(sqlite3* connection, const char* sql) : connection_(connection) {
   if (sqlite3_prepare_v3(connection, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr) != SQLITE_OK) {
-    const int code = sqlite3_errcode(connection);
-    if (code == SQLITE_ERROR) {
-      std::fprintf(stderr, "tidemark: %s in: %s\n", sqlite3_errmsg(connection), sql);
-      TIDEMARK_CHECK(!"SQL of this program is wrong");
+    if ((sqlite3_errcode(connection) & 0xff) == SQLITE_ERROR) {
+      // The schema is not this program's: a mistake here, or the database of another program.
+      log_error("storage.statement_refused", {{"why", sqlite3_errmsg(connection)}});
+      throw StatementFailed{fail(Code::internal, "the tables of this database are not Tidemark's")};
     }
     raise(connection);
   }

@@ -43,10 +43,14 @@ class JobQueue {
     closed_ = true;
     ready_.notify_all();
   }
+  bool empty() const {
+    const std::lock_guard lock(mutex_);
+    return jobs_.empty();
+  }
 
  private:
   const size_t jobs_max_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Job*> jobs_;
   bool closed_ = false;
@@ -118,10 +122,20 @@ class SqliteDatabase final : public Database {
       }
       run_batch(jobs);
       JobRunner::finish(jobs);
-      if (wal_frames_ - frames_checkpointed_ >= options_.checkpoint_frames || wal_frames_ < frames_checkpointed_) {
+      if (wants_checkpoint()) {
         checkpoint(SQLITE_CHECKPOINT_PASSIVE);
       }
     }
+  }
+
+  // Small checkpoints keep the tail short while there is time. Under load they wait, because the same pages are written
+  // again and again and a later checkpoint copies each of them once.
+  bool wants_checkpoint() const {
+    if (wal_frames_ < frames_checkpointed_) {
+      return wal_frames_ >= options_.checkpoint_frames;  // the WAL has begun anew
+    }
+    const int frames = wal_frames_ - frames_checkpointed_;
+    return frames >= options_.checkpoint_frames_max || (frames >= options_.checkpoint_frames && writes_.empty());
   }
 
   void run_batch(const std::vector<Job*>& jobs) {
@@ -262,9 +276,9 @@ Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options, MetricRegis
       readers.back()->run("PRAGMA cache_size=-32768");
     }
     return std::unique_ptr<Database>(
-        std::make_unique<SqliteDatabase>(std::move(options), std::move(writer), std::move(readers), metrics));
+        std::make_unique<SqliteDatabase>(options, std::move(writer), std::move(readers), metrics));
   } catch (const StatementFailed& failed) {
-    return failed.error;
+    return failed.error.text.empty() ? fail(Code::unavailable, options.path + " is damaged or no database") : failed.error;
   }
 }
 

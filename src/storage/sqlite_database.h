@@ -25,7 +25,8 @@ struct SqliteOptions {
   bool synchronous_full = true;      // false: NORMAL, which may lose acknowledged commits at a power cut
   size_t queue_jobs_max = 65536;     // beyond: `unavailable` at once
   size_t batch_jobs_max = 1024;      // closures in one commit
-  int checkpoint_frames = 500;       // WAL frames after which a PASSIVE checkpoint runs
+  int checkpoint_frames = 500;       // WAL frames after which a PASSIVE checkpoint runs, if nobody waits to write
+  int checkpoint_frames_max = 4000;  // and after which it runs in any case
   std::function<void()> on_failure;  // called on the storage thread after a failed fsync
 };
 

@@ -209,19 +209,28 @@ void Fanout::arrive(const Delivery& delivery) {
       }
       return;
     case Delivery::Kind::jump:
-      if (!stream.joining && delivery.seq > stream.head) {
-        stream.tail.clear();
-        stream.head = delivery.seq;
-        for (size_t i = 0; i < stream.followers.size(); ++i) {
-          stream.followers[i].subscriber->missed(stream, stream.followers[i]);
-        }
-      }
+      jump(stream, delivery.seq);
       return;
     case Delivery::Kind::entry:
     case Delivery::Kind::rewrite:
       if (!stream.joining && delivery.seq == stream.head + 1) {
         hand_out(stream, delivery);
+      } else {
+        jump(stream, delivery.seq);
       }
+  }
+}
+
+// The head is known to be at `seq`, without the entries up to it: followers read the log.
+void Fanout::jump(LocalStream& stream, int64_t seq) {
+  if (stream.joining || seq <= stream.head) {
+    return;
+  }
+  const int64_t before = stream.head;
+  stream.tail.clear();
+  stream.head = seq;
+  for (size_t i = 0; i < stream.followers.size(); ++i) {
+    stream.followers[i].subscriber->missed(stream, stream.followers[i], before);
   }
 }
 
@@ -231,10 +240,11 @@ void Fanout::hand_out(LocalStream& stream, const Delivery& delivery) {
   stream.head = delivery.seq;
   for (size_t i = 0; i < stream.followers.size(); ++i) {
     LocalStream::Follower& follower = stream.followers[i];
+    Subscriber& subscriber = *follower.subscriber;
     if (follower.lagging) {
+      subscriber.head_moved(stream);
       continue;
     }
-    Subscriber& subscriber = *follower.subscriber;
     if (delivery.origin != 0 && subscriber.outlet().outlet_id() == delivery.origin) {
       continue;
     }
@@ -261,7 +271,7 @@ void Fanout::keep_tail(WorkerState& worker, LocalStream& stream, const Delivery&
     worker.kept.pop_front();
     worker.kept_bytes -= oldest.bytes;
     const auto found = worker.followed_by_id.find(oldest.id);
-    if (found != worker.followed_by_id.end() && found->second->tail.size() > 1) {
+    if (found != worker.followed_by_id.end() && !found->second->tail.empty()) {
       found->second->tail.pop_front();
     }
   }
@@ -303,7 +313,11 @@ void Fanout::leave(LocalStream& stream) {
     }
     found->second.workers &= ~(uint64_t{1} << index);
     if (found->second.workers == 0) {
-      found->second.parked.clear();
+      if (!found->second.parked.empty()) {
+        // They are published and stored: the next joiner's snapshot may be older.
+        found->second.head = std::max(found->second.head, found->second.parked.rbegin()->first);
+        found->second.parked.clear();
+      }
       if (!found->second.in_recent) {
         owner.owned.erase(found);
       }
@@ -325,7 +339,17 @@ void Fanout::join(const StreamRef& ref, int worker, uint64_t generation, int64_t
     spawn(join_from_store(ref, worker, generation));
     return;
   }
-  workers_.at(worker).post([this, id = ref.id, generation, known = state.head] { joined(id, generation, known); });
+  answer_join(ref.id, worker, generation, state.head);
+}
+
+// Direct on the own worker, as forward() is: what is forwarded after the answer must not overtake it.
+void Fanout::answer_join(StreamId id, int worker, uint64_t generation, int64_t head) {
+  Worker& follower = workers_.at(worker);
+  if (follower.is_current()) {
+    joined(id, generation, head);
+  } else {
+    follower.post([this, id, generation, head] { joined(id, generation, head); });
+  }
 }
 
 Task<> Fanout::join_from_store(StreamRef ref, int worker, uint64_t generation) {
@@ -347,8 +371,8 @@ Task<> Fanout::join_from_store(StreamRef ref, int worker, uint64_t generation) {
     // Without an answer 0 will do: the next entry shows a hole, and followers read the log.
     state.head = row.ok() ? row->head : int64_t{0};
   }
-  workers_.at(worker).post([this, id = ref.id, generation, known = state.head] { joined(id, generation, known); });
-  release_in_order(state);
+  answer_join(ref.id, worker, generation, state.head);
+  release_in_order(owner_state(here_state, ref.id));
 }
 
 void Fanout::joined(StreamId id, uint64_t generation, int64_t head) {

@@ -113,8 +113,10 @@ class Fanout {
   void forward(OwnerState& state, const Delivery&);  // on the owner
   void arrive(const Delivery& delivery);            // on a worker with followers
   void hand_out(LocalStream& stream, const Delivery& delivery);
+  void jump(LocalStream& stream, int64_t seq);
   void keep_tail(WorkerState& worker, LocalStream& stream, const Delivery& delivery);
   void join(const StreamRef& ref, int worker, uint64_t generation, int64_t head, Instant as_of);
+  void answer_join(StreamId id, int worker, uint64_t generation, int64_t head);
   Task<> join_from_store(StreamRef ref, int worker, uint64_t generation);
   void joined(StreamId id, uint64_t generation, int64_t head);
   void forget_old(WorkerState& owner);

@@ -43,11 +43,12 @@ Subscriber::~Subscriber() {
 }
 
 void Subscriber::begin(std::vector<FollowRequest> requests) {
-  replaying_ = true;
   followed_.reserve(requests.size());
   for (const FollowRequest& request : requests) {
     add(request, true);
   }
+  // Only now: a stream that is caught up from memory is done before the next one is added.
+  replaying_ = true;
   finish_if_done();
 }
 
@@ -59,11 +60,13 @@ void Subscriber::follow(const FollowRequest& request) {
 
 void Subscriber::add(const FollowRequest& request, bool initial) {
   LocalStream& stream = engine_.fanout_.local_stream(request.ref, request.key, request.head, request.as_of);
-  const bool lagging = stream.joining || request.position < stream.head;
+  // A position ahead of the head that this worker knows: the entries up to it are on their way here and are not needed.
+  const bool ahead = !stream.joining && request.position > stream.head;
+  const bool lagging = stream.joining || request.position != stream.head;
   followed_.push_back({&stream, static_cast<uint32_t>(stream.followers.size())});
   stream.followers.push_back({this, static_cast<uint32_t>(followed_.size() - 1), lagging});
   if (lagging) {
-    catch_up().lags.push_back({&stream, request.position, initial, {}});
+    catch_up().lags.push_back({&stream, request.position, initial && !ahead, {}});
     if (!stream.joining) {
       start();
     }
@@ -73,8 +76,15 @@ void Subscriber::add(const FollowRequest& request, bool initial) {
 void Subscriber::unfollow(const StreamKey& key) {
   for (size_t slot = 0; slot < followed_.size(); ++slot) {
     if (followed_[slot].stream->key == key) {
+      const StreamId id = followed_[slot].stream->ref.id;
       drop_lag(followed_[slot].stream);
+      if (catch_up_) {
+        // Nobody can confirm them any more.
+        std::erase_if(catch_up_->unconfirmed, [id](const auto& sent) { return sent.first == id; });
+        note_window();
+      }
       remove(slot);
+      start();
       finish_if_done();
       return;
     }
@@ -143,22 +153,27 @@ void Subscriber::fell_behind(LocalStream& stream, LocalStream::Follower& followe
   engine_.slow_.add();
 }
 
-void Subscriber::missed(LocalStream& stream, LocalStream::Follower& follower) {
+void Subscriber::missed(LocalStream& stream, LocalStream::Follower& follower, int64_t position) {
   if (!follower.lagging) {
     follower.lagging = true;
-    catch_up().lags.push_back({&stream, 0, false, {}});
+    catch_up().lags.push_back({&stream, position, false, {}});
   }
-  start();
+  head_moved(stream);
+}
+
+// A lagging stream got a new head: whoever waited for it is there, or has something to read.
+void Subscriber::head_moved(LocalStream& stream) {
+  Lag* const lag = lag_of(stream.ref.id);
+  if (lag != nullptr && lag->position == stream.head) {
+    end_lag(*lag);
+    finish_if_done();
+  } else {
+    start();
+  }
 }
 
 void Subscriber::stream_ready(LocalStream& stream) {
-  Lag* const lag = lag_of(stream.ref.id);
-  if (lag != nullptr && lag->position >= stream.head) {
-    end_lag(*lag);
-    finish_if_done();
-    return;
-  }
-  start();
+  head_moved(stream);
 }
 
 void Subscriber::expelled(LocalStream& stream) { unfollow(StreamKey(stream.key)); }
@@ -209,7 +224,7 @@ Subscriber::Lag* Subscriber::lag_of(StreamId id) {
 
 Subscriber::Lag* Subscriber::next_lag() {
   for (Lag& lag : catch_up_->lags) {
-    if (!lag.stream->joining && may_send(lag)) {
+    if (!lag.stream->joining && lag.position < lag.stream->head && may_send(lag)) {
       return &lag;
     }
   }
@@ -306,7 +321,8 @@ Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
       co_return;
     }
     lag = self->lag_of(request.id);
-    if (lag != nullptr && lag->position == request.after) {
+    // The stream may have been left and followed anew while the page was read.
+    if (lag != nullptr && !lag->stream->joining && lag->position == request.after) {
       const bool complete = page->size() < static_cast<size_t>(request.limit);
       self->send_page(*lag, *page, request.until, complete);
       self->finish_if_done();
@@ -320,10 +336,6 @@ Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
 // True: everything up to the head was in memory (and has been sent, or the outlet is full).
 bool Subscriber::send_from_tail(Lag& lag) {
   LocalStream& stream = *lag.stream;
-  if (lag.position >= stream.head) {
-    end_lag(lag);
-    return true;
-  }
   const int64_t first = stream.head - static_cast<int64_t>(stream.tail.size()) + 1;
   if (lag.position + 1 < first) {
     return false;
@@ -339,23 +351,31 @@ bool Subscriber::send_from_tail(Lag& lag) {
 
 void Subscriber::send_page(Lag& lag, const std::vector<EncodedEntry>& page, int64_t until, bool complete) {
   for (const EncodedEntry& entry : page) {
-    if (entry.seq > lag.position + 1) {
-      // Entries below were removed by retention since the cursor was stored.
-      outlet_.deliver(lag.stream->ref, lag.position, gap_frame(lag.stream->key, lag.position, entry.seq));
-      engine_.gaps_.add();
+    // Entries below were removed by retention since the cursor was stored.
+    if (entry.seq > lag.position + 1 && !send_gap(lag, entry.seq)) {
+      return;
     }
     if (!send(lag, entry.seq, entry.frame)) {
       return;
     }
   }
-  if (complete && lag.position < until) {
-    outlet_.deliver(lag.stream->ref, lag.position, gap_frame(lag.stream->key, lag.position, until + 1));
-    engine_.gaps_.add();
-    lag.position = until;
+  if (complete && lag.position < until && !send_gap(lag, until + 1)) {
+    return;
   }
   if (lag.position >= lag.stream->head) {
     end_lag(lag);
   }
+}
+
+// Announces that the entries before `next_seq` do not come. False: the outlet is full, nothing was announced.
+bool Subscriber::send_gap(Lag& lag, int64_t next_seq) {
+  if (!outlet_.deliver(lag.stream->ref, next_seq - 1, gap_frame(lag.stream->key, lag.position, next_seq))) {
+    catch_up_->congested = true;
+    return false;
+  }
+  lag.position = next_seq - 1;
+  engine_.gaps_.add();
+  return true;
 }
 
 bool Subscriber::send(Lag& lag, int64_t seq, const Frame& frame) {

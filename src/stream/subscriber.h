@@ -139,7 +139,8 @@ class Subscriber {
 
   // Called by Fanout.
   void fell_behind(LocalStream& stream, LocalStream::Follower& follower, int64_t position);
-  void missed(LocalStream& stream, LocalStream::Follower& follower);
+  void missed(LocalStream& stream, LocalStream::Follower& follower, int64_t position);
+  void head_moved(LocalStream& stream);
   void stream_ready(LocalStream& stream);
   void expelled(LocalStream& stream);
 
@@ -155,6 +156,7 @@ class Subscriber {
   void finish_if_done();
   bool send_from_tail(Lag& lag);
   void send_page(Lag& lag, const std::vector<EncodedEntry>& page, int64_t until, bool complete);
+  bool send_gap(Lag& lag, int64_t next_seq);
   bool send(Lag& lag, int64_t seq, const Frame& frame);
   void note_window();
   static Task<> run(std::shared_ptr<Subscriber*> self);

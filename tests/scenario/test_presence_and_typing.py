@@ -111,6 +111,8 @@ async def test_typing_in_a_group(server):
     alice, bob, carol = uniques("alice", "bob", "carol")
     clients = [await server.connect(user) for user in (alice, bob, carol)]
     group = make_group(server, alice, bob, carol)
+    for client in clients:
+        await client.recv("member_added", user_id=carol)  # ephemeral frames go to those who are already in
     await clients[0].send(type="typing", conversation_id=group, is_typing=True)
     for client in clients[1:]:
         assert (await client.recv("typing"))["user_id"] == alice

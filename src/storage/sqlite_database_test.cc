@@ -1,0 +1,355 @@
+#include "storage/sqlite_database.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <functional>
+#include <numeric>
+
+#include "storage/migrations.h"
+#include "storage/sqlite_fixture.h"
+
+namespace tidemark::storage {
+namespace {
+
+using Closure = std::function<Status(Transaction&)>;
+
+Closure adding(int64_t id, std::string name) {
+  return [id, name = std::move(name)](Transaction& tx) { return add_thing(tx, id, name); };
+}
+
+std::vector<Closure> adding_many(int64_t first, int64_t count) {
+  std::vector<Closure> closures;
+  for (int64_t id = first; id < first + count; ++id) {
+    closures.push_back(adding(id, "thing " + std::to_string(id)));
+  }
+  return closures;
+}
+
+// What holds for a file and for memory.
+class SqliteDatabase : public SqliteFixture, public ::testing::WithParamInterface<bool> {
+ protected:
+  SqliteDatabase() {
+    if (GetParam()) {
+      open_file();
+    } else {
+      open_memory();
+    }
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Of, SqliteDatabase, ::testing::Values(true, false),
+                         [](const auto& which) { return which.param ? "File" : "Memory"; });
+
+TEST_P(SqliteDatabase, CommitsWhatIsQueuedTogether) {
+  const auto before = batches();
+  {
+    HeldWriter held(*database_);
+    submit(adding_many(1, 100));
+  }
+  for (const auto& answer : answers()) {
+    EXPECT_TRUE(answer->ok());
+  }
+  auto added = batches();
+  for (size_t i = 0; i < added.size(); ++i) {
+    added[i] -= before[i];
+  }
+  EXPECT_EQ(added[0], 1u);                                                  // the closure that held the writer
+  EXPECT_EQ(added[7], 1u);                                                  // 65 to 128: all the others
+  EXPECT_EQ(std::accumulate(added.begin(), added.end(), uint64_t{0}), 2u);  // and no other batch
+  EXPECT_EQ(count_things(*database_), 100);
+}
+
+TEST_P(SqliteDatabase, AnswersInTheOrderOfTheQueue) {
+  {
+    HeldWriter held(*database_);
+    submit(adding_many(1, 50));
+  }
+  answers();
+  std::vector<size_t> expected(50);
+  std::iota(expected.begin(), expected.end(), size_t{0});
+  EXPECT_EQ(order_, expected);
+}
+
+TEST_P(SqliteDatabase, AnErrorUndoesItsClosureOnly) {
+  {
+    HeldWriter held(*database_);
+    submit({adding(1, "first"),
+            [](Transaction& tx) -> Status {
+              tx.execute(kAddThing, 2, "undone");
+              return Error{Code::forbidden, "changed its mind", "name", 0};
+            },
+            adding(2, "last")});
+  }
+  const auto all = answers();
+  EXPECT_TRUE(all[0]->ok());
+  ASSERT_FALSE(all[1]->ok());
+  EXPECT_EQ(all[1]->error().code, Code::forbidden);
+  EXPECT_EQ(all[1]->error().text, "changed its mind");
+  EXPECT_TRUE(all[2]->ok());
+  EXPECT_EQ(count_things(*database_), 2);
+}
+
+TEST_P(SqliteDatabase, AFailedConstraintLeavesTheRestOfTheBatchAlone) {
+  {
+    HeldWriter held(*database_);
+    submit({adding(1, "same"),
+            [](Transaction& tx) -> Status {
+              tx.execute(kAddThing, 10, "goes with the next");
+              return add_thing(tx, 2, "same");
+            },
+            adding(1, "the same key"), adding(3, "other")});
+  }
+  const auto all = answers();
+  EXPECT_TRUE(all[0]->ok());
+  EXPECT_FALSE(all[1]->ok());
+  EXPECT_FALSE(all[2]->ok());
+  EXPECT_TRUE(all[3]->ok());
+  EXPECT_EQ(count_things(*database_), 2);
+  EXPECT_TRUE(database_->healthy());
+}
+
+TEST_P(SqliteDatabase, AFailedConstraintIsAConflict) {
+  submit({adding(1, "same"), adding(2, "same"), adding(1, "other")});
+  const auto all = answers();
+  ASSERT_FALSE(all[1]->ok());
+  EXPECT_EQ(all[1]->error().code, Code::conflict);  // UNIQUE
+  ASSERT_FALSE(all[2]->ok());
+  EXPECT_EQ(all[2]->error().code, Code::conflict);  // PRIMARY KEY
+}
+
+TEST_P(SqliteDatabase, AReadSeesEveryAnsweredWrite) {
+  for (int64_t id = 1; id <= 200; ++id) {
+    ASSERT_TRUE(database_->write_now(adding(id, "n" + std::to_string(id))).ok());
+    ASSERT_EQ(count_things(*database_), id);
+  }
+}
+
+TEST_P(SqliteDatabase, AnswersComeBackToTheWorkerThatAsked) {
+  Worker* answered_on = nullptr;
+  Result<int64_t> count = int64_t{-1};
+  finish_on(workers_.at(0), [&]() -> Task<> {
+    count = co_await database_->read([](Transaction& tx) -> Result<int64_t> {
+      EXPECT_EQ(Worker::current(), nullptr);  // closures run on a storage thread
+      Statement& rows = tx.query(kCountThings);
+      return rows.next() ? rows.integer(0) : int64_t{-1};
+    });
+    answered_on = Worker::current();
+  });
+  EXPECT_EQ(*count, 0);
+  EXPECT_EQ(answered_on, &workers_.at(0));
+}
+
+TEST_P(SqliteDatabase, CloseAnswersWhatIsQueued) {
+  std::thread closing;
+  {
+    HeldWriter held(*database_);
+    submit(adding_many(1, 20));
+    closing = std::thread([this] { database_->close(); });
+  }
+  for (const auto& answer : answers()) {
+    EXPECT_TRUE(answer->ok() || answer->error().code == Code::unavailable);
+  }
+  closing.join();
+}
+
+TEST_P(SqliteDatabase, AnswersUnavailableAfterClose) {
+  database_->close();
+  database_->close();
+  const Status written = database_->write_now(adding(1, "late"));
+  ASSERT_FALSE(written.ok());
+  EXPECT_EQ(written.error().code, Code::unavailable);
+  submit({adding(2, "late")});
+  EXPECT_EQ(answers()[0]->error().code, Code::unavailable);
+  EXPECT_EQ(count_things(*database_), -1);
+}
+
+TEST_P(SqliteDatabase, KeepsNullsIntegersAndTextsAsTheyAre) {
+  static constexpr Sql kMake{"CREATE TABLE kinds (i INTEGER, t TEXT, n TEXT, e TEXT, b INTEGER)"};
+  static constexpr Sql kAdd{"INSERT INTO kinds VALUES (?, ?, ?, ?, ?)"};
+  static constexpr Sql kGet{"SELECT i, t, n, e, b FROM kinds"};
+  const std::string odd("a\0b'\"\xc3\xa4", 7);
+  ASSERT_TRUE(database_->write_now([&](Transaction& tx) -> Status {
+    tx.execute(kMake);
+    EXPECT_EQ(tx.execute(kAdd, INT64_MIN, odd, nullptr, std::string_view(), true), 1);
+    return {};
+  }).ok());
+  ASSERT_TRUE(database_->read_now([&](Transaction& tx) -> Status {
+    Statement& rows = tx.query(kGet);
+    EXPECT_TRUE(rows.next());
+    EXPECT_EQ(rows.integer(0), INT64_MIN);
+    EXPECT_EQ(rows.string(1), odd);
+    EXPECT_TRUE(rows.is_null(2));
+    EXPECT_EQ(rows.text(2), "");
+    EXPECT_FALSE(rows.is_null(3));
+    EXPECT_EQ(rows.text(3), "");
+    EXPECT_EQ(rows.integer(4), 1);
+    EXPECT_FALSE(rows.next());
+    return {};
+  }).ok());
+}
+
+class SqliteFile : public SqliteFixture {};
+
+TEST_F(SqliteFile, KeepsItsDataWhenItIsOpenedAgain) {
+  open_file();
+  ASSERT_TRUE(database_->write_now(adding(1, "kept")).ok());
+  database_.reset();
+  open_file();
+  EXPECT_EQ(count_things(*database_), 1);
+}
+
+TEST_F(SqliteFile, RefusesOnePastTheQueue) {
+  SqliteOptions options;
+  options.path = path();
+  options.queue_jobs_max = 3;
+  open(std::move(options));
+  {
+    HeldWriter held(*database_);
+    submit(adding_many(1, 4));
+    EXPECT_TRUE(eventually(workers_.at(0), [this] { return answers_[3].has_value(); }));
+  }
+  const auto all = answers();
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_TRUE(all[i]->ok());
+  }
+  ASSERT_FALSE(all[3]->ok());
+  EXPECT_EQ(all[3]->error().code, Code::unavailable);
+}
+
+TEST_F(SqliteFile, CommitsAtMostTheConfiguredNumberTogether) {
+  SqliteOptions options;
+  options.path = path();
+  options.batch_jobs_max = 2;
+  open(std::move(options));
+  const auto before = batches();
+  {
+    HeldWriter held(*database_);
+    submit(adding_many(1, 5));
+  }
+  answers();
+  const auto after = batches();
+  EXPECT_EQ(after[0] - before[0], 2u);  // the holder and the fifth
+  EXPECT_EQ(after[1] - before[1], 2u);
+}
+
+TEST_F(SqliteFile, ReadsWhileTheWriterIsBusy) {
+  open_file();
+  HeldWriter held(*database_);
+  EXPECT_EQ(count_things(*database_), 0);
+}
+
+TEST_F(SqliteFile, AClosureThatOnlyReadsCannotWrite) {
+  open_file();
+  const Status written = database_->read_now(adding(1, "not here"));
+  ASSERT_FALSE(written.ok());
+  EXPECT_EQ(written.error().code, Code::unavailable);
+  EXPECT_EQ(count_things(*database_), 0);
+}
+
+TEST_F(SqliteFile, CannotBeOpenedWhereThereIsNoDirectory) {
+  MetricRegistry metrics;
+  SqliteOptions options;
+  options.path = (directory_ / "missing" / "store.db").string();
+  const auto opened = open_sqlite(std::move(options), metrics);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, Code::unavailable);
+  EXPECT_NE(opened.error().text.find("missing"), std::string::npos);
+}
+
+TEST_F(SqliteFile, RefusesAFileThatIsNoDatabase) {
+  std::ofstream(path()) << std::string(8192, 'x');
+  MetricRegistry metrics;
+  SqliteOptions options;
+  options.path = path();
+  const auto opened = open_sqlite(std::move(options), metrics);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, Code::unavailable);
+  EXPECT_NE(opened.error().text, "") << "people need to know which file is broken";
+}
+
+TEST_F(SqliteFile, AnswersUnavailableForADamagedPage) {
+  open_file();
+  submit(adding_many(1, 2000));
+  answers();
+  database_.reset();
+  {
+    std::fstream file(path(), std::ios::in | std::ios::out | std::ios::binary);
+    const std::string garbage(4096, '\xa5');
+    for (int page = 2; page < 6; ++page) {
+      file.seekp(page * 4096);
+      file << garbage;
+    }
+  }
+  open_file();
+  static constexpr Sql kAll{"SELECT id, name FROM things ORDER BY id"};
+  const Status read = database_->read_now([](Transaction& tx) -> Status {
+    for (Statement& rows = tx.query(kAll); rows.next();) {
+    }
+    return {};
+  });
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.error().code, Code::unavailable);
+}
+
+constexpr Sql kFirst[] = {{"CREATE TABLE first (a INTEGER)"}, {"INSERT INTO first VALUES (1)"}};
+constexpr Sql kSecond[] = {{"CREATE TABLE second (a INTEGER)"}, {"INSERT INTO second SELECT a + 1 FROM first"}};
+constexpr Sql kSelectSecond{"SELECT a FROM second"};
+constexpr Migration kBoth[] = {{2, "second", kSecond}, {1, "first", kFirst}};  // in no order
+
+TEST_F(SqliteFile, MigratesOnceInTheOrderOfTheNumbers) {
+  open_file();
+  EXPECT_EQ(*migrate(*database_, std::span(kBoth).subspan(1)), 1);
+  EXPECT_EQ(*migrate(*database_, kBoth), 1);
+  EXPECT_EQ(*migrate(*database_, kBoth), 0);
+  database_.reset();
+  open_file();
+  EXPECT_EQ(*migrate(*database_, kBoth), 0);
+  EXPECT_TRUE(database_->read_now([](Transaction& tx) -> Status {
+    Statement& rows = tx.query(kSelectSecond);
+    EXPECT_TRUE(rows.next());
+    EXPECT_EQ(rows.integer(0), 2);
+    return {};
+  }).ok());
+}
+
+TEST_F(SqliteFile, RefusesTheSchemaOfANewerProgram) {
+  open_file();
+  ASSERT_TRUE(migrate(*database_, kBoth).ok());
+  const auto older = migrate(*database_, std::span(kBoth).subspan(1));
+  ASSERT_FALSE(older.ok());
+  EXPECT_EQ(older.error().code, Code::unavailable);
+  EXPECT_NE(older.error().text.find("newer"), std::string::npos);
+}
+
+TEST_F(SqliteFile, LeavesNothingOfAMigrationThatFails) {
+  static constexpr Sql kBreaks[] = {{"CREATE TABLE third (a INTEGER UNIQUE)"},
+                                    {"INSERT INTO things (id, name) VALUES (1, 'third')"},
+                                    {"INSERT INTO things (id, name) VALUES (1, 'again')"}};
+  static constexpr Migration kThird[] = {{3, "third", kBreaks}};
+  open_file();
+  EXPECT_FALSE(migrate(*database_, kThird).ok());
+  EXPECT_EQ(count_things(*database_), 0);
+  EXPECT_FALSE(migrate(*database_, kThird).ok()) << "it is tried again, not taken for done";
+}
+
+// The file of another program is data from outside, which must not end the process.
+TEST_F(SqliteFile, RefusesTheDatabaseOfAnotherProgram) {
+  open_file();
+  static constexpr Sql kForeign{"CREATE TABLE schema_migrations (version TEXT)"};
+  ASSERT_TRUE(database_->write_now([](Transaction& tx) -> Status {
+    tx.execute(kForeign);
+    return {};
+  }).ok());
+  const auto migrate_in_another_process = [this] {
+    database_.reset();
+    open_file();
+    const bool refused = !migrate(*database_, kBoth).ok();
+    std::filesystem::remove_all(directory_);
+    std::_Exit(refused ? 0 : 1);
+  };
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(migrate_in_another_process(), ::testing::ExitedWithCode(0), "");
+}
+
+}  // namespace
+}  // namespace tidemark::storage

@@ -1,0 +1,146 @@
+// For tests: an SQLite database in a directory of its own, a worker that asks it, and a writer that can be held up.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/worker_fixture.h"
+#include "storage/sqlite_database.h"
+
+namespace tidemark::storage {
+
+inline constexpr Sql kCreateThings{"CREATE TABLE IF NOT EXISTS things (id INTEGER PRIMARY KEY, name TEXT UNIQUE)"};
+inline constexpr Sql kAddThing{"INSERT INTO things (id, name) VALUES (?, ?)"};
+inline constexpr Sql kCountThings{"SELECT count(*) FROM things"};
+
+inline Status add_thing(Transaction& tx, int64_t id, std::string_view name) {
+  tx.execute(kAddThing, id, name);
+  return {};
+}
+
+inline int64_t count_things(Database& database) {
+  const auto count = database.read_now([](Transaction& tx) -> Result<int64_t> {
+    Statement& rows = tx.query(kCountThings);
+    return rows.next() ? rows.integer(0) : int64_t{-1};
+  });
+  return count.ok() ? *count : -1;
+}
+
+// Keeps the writer inside a closure from its making until release() or its end.
+class HeldWriter {
+ public:
+  explicit HeldWriter(Database& database) : thread_([this, &database] {
+    const Status done = database.write_now([this](Transaction&) -> Status {
+      started_.set_value();
+      released_.get_future().wait();
+      return {};
+    });
+    EXPECT_TRUE(done.ok());
+  }) {
+    started_.get_future().wait();
+  }
+  ~HeldWriter() { release(); }
+  void release() {
+    if (thread_.joinable()) {
+      released_.set_value();
+      thread_.join();
+    }
+  }
+
+ private:
+  std::promise<void> started_;
+  std::promise<void> released_;
+  std::thread thread_;
+};
+
+class SqliteFixture : public ::testing::Test {
+ protected:
+  SqliteFixture() {
+    std::string name = (std::filesystem::temp_directory_path() / "tidemark-sqlite-XXXXXX").string();
+    EXPECT_NE(::mkdtemp(name.data()), nullptr);
+    directory_ = name;
+    workers_.start();
+  }
+  ~SqliteFixture() override {
+    if (database_) {
+      database_->close();
+    }
+    workers_.stop_and_join();
+    database_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  std::string path() const { return (directory_ / "store.db").string(); }
+
+  void open(SqliteOptions options) {
+    metrics_ = std::make_unique<MetricRegistry>();
+    auto opened = open_sqlite(std::move(options), *metrics_);
+    ASSERT_TRUE(opened.ok()) << opened.error().text;
+    database_ = std::move(*opened);
+    ASSERT_TRUE(database_->write_now([](Transaction& tx) -> Status {
+      tx.execute(kCreateThings);
+      return {};
+    }).ok());
+  }
+  void open_file() {
+    SqliteOptions options;
+    options.path = path();
+    open(std::move(options));
+  }
+  void open_memory() {
+    SqliteOptions options;
+    options.path = ":memory:";
+    open(std::move(options));
+  }
+
+  // Submits the writes now, in order, from worker 0, and returns when all of them stand in the queue.
+  void submit(std::vector<std::function<Status(Transaction&)>> closures) {
+    answers_.assign(closures.size(), std::nullopt);
+    left_ = closures.size();
+    all_answered_ = {};
+    run_on(workers_.at(0), [&] {
+      for (size_t i = 0; i < closures.size(); ++i) {
+        spawn(write_one(i, std::move(closures[i])));
+      }
+    });
+  }
+  // The answers to submit(), in the order of the closures; order_ is the order in which they came.
+  std::vector<std::optional<Status>> answers() {
+    all_answered_.get_future().wait();
+    return answers_;
+  }
+  Task<> write_one(size_t index, std::function<Status(Transaction&)> closure) {
+    Status answer = co_await database_->write(std::move(closure));
+    answers_[index] = std::move(answer);
+    order_.push_back(index);
+    if (--left_ == 0) {
+      all_answered_.set_value();
+    }
+  }
+
+  // Batches by size, as the metric counts them: first the bucket "1", then "2", "up to 4", "up to 8" …
+  std::vector<uint64_t> batches() const {
+    return metrics_->histogram("tidemark_commit_batch_size", "", {}).snapshot().counts;
+  }
+
+  SystemClock clock_;
+  std::filesystem::path directory_;
+  WorkerPool workers_{1, clock_};
+  std::unique_ptr<MetricRegistry> metrics_;
+  std::unique_ptr<Database> database_;
+  std::vector<std::optional<Status>> answers_;
+  std::vector<size_t> order_;
+  size_t left_ = 0;
+  std::promise<void> all_answered_;
+};
+
+}  // namespace tidemark::storage

@@ -26,6 +26,7 @@ struct Conversation {
   struct Typist {
     UserId user;
     DeviceId device;
+    UserId to;  // whom it was sent to, if not to a conversation
     Instant ends;
   };
   std::vector<Typist> typists;
@@ -152,7 +153,7 @@ class Service {
   Task<Result<std::string>> details_json(ConversationPtr conversation, Caller caller);
   void signal_marker(Conversation& conversation, std::string_view type, const UserId& user, int64_t seq);
   void end_typing(Shard& shard);
-  void tell_typing(const Conversation& conversation, const UserId& user, const DeviceId& device, bool typing,
+  void tell_typing(const Conversation& conversation, const Conversation::Typist& typist, bool typing,
                    stream::OutletId origin);
   Task<> note_delivered(UserKey user, ConversationKey key, int64_t seq);
   void tell_delivered(Shard& shard);

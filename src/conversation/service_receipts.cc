@@ -184,10 +184,8 @@ Service::Answer Service::typing(Caller caller, Request request) {
     co_return opened.error();
   }
   const ConversationPtr conversation = std::move(*opened);
-  if (!may_see(*conversation, caller)) {
-    if (request.has("to") && !conversation->exists) {
-      co_return Reply{};  // nobody listens to a conversation that has no message yet
-    }
+  const bool first = request.has("to") && !conversation->exists;  // before the first message there are no followers
+  if (!first && !may_see(*conversation, caller)) {
     co_return fail(Code::not_found, "no such conversation");
   }
   Shard& here = shard(conversation->key);
@@ -204,7 +202,7 @@ Service::Answer Service::typing(Caller caller, Request request) {
       if (typists.empty()) {
         here.with_typists.push_back(conversation);
       }
-      typists.push_back({caller.user, caller.device, ends});
+      typists.push_back({caller.user, caller.device, UserId(request.text("to")), ends});
     }
     if (!here.typing_timer.armed()) {
       here.worker.arm(here.typing_timer, kTypingTick);
@@ -212,25 +210,38 @@ Service::Answer Service::typing(Caller caller, Request request) {
   } else if (known != typists.end()) {
     typists.erase(known);
   }
-  tell_typing(*conversation, caller.user, caller.device, typing, caller.connection);
+  const Conversation::Typist typist{caller.user, caller.device, UserId(request.text("to")), {}};
+  tell_typing(*conversation, typist, typing, caller.connection);
   co_return Reply{};
 }
 
-void Service::tell_typing(const Conversation& conversation, const UserId& user, const DeviceId& device, bool typing,
+void Service::tell_typing(const Conversation& conversation, const Conversation::Typist& typist, bool typing,
                           stream::OutletId origin) {
   std::string json;
   JsonWriter(json)
       .begin()
       .field("type", "typing")
-      .field("conversation_id", conversation.details.id.str())
-      .field("user_id", user.str())
-      .field("device_id", device.str())
+      .field("conversation_id", conversation.key.conversation.str())
+      .field("user_id", typist.user.str())
+      .field("device_id", typist.device.str())
       .field("is_typing", typing)
       .end();
+  stream::Frame frame = stream::Frame::text(json);
+  if (!conversation.exists) {
+    const UserKey to{conversation.key.tenant, typist.to};
+    sessions_.home_of(to).post([this, to = std::make_unique<UserKey>(to), frame, origin] {
+      for (const session::Connection& connection : sessions_.connections_of(*to)) {
+        if (connection.id != origin) {
+          sessions_.door().signal(connection, frame);
+        }
+      }
+    });
+    return;
+  }
   // A conversation with oneself: the own other devices are the others.
   const bool alone = conversation.members.size() == 1;
-  engine_.fanout().signal(conversation.ref(owner_index(conversation.key)), stream::Frame::text(json), origin,
-                          alone ? std::nullopt : std::optional(user));
+  engine_.fanout().signal(conversation.ref(owner_index(conversation.key)), std::move(frame), origin,
+                          alone ? std::nullopt : std::optional(typist.user));
 }
 
 void Service::end_typing(Shard& here) {
@@ -240,7 +251,7 @@ void Service::end_typing(Shard& here) {
       if (one.ends > now) {
         return false;
       }
-      tell_typing(*conversation, one.user, one.device, false, 0);
+      tell_typing(*conversation, one, false, 0);
       return true;
     });
     return conversation->typists.empty();

@@ -94,7 +94,8 @@ TEST(JsonWriter, WritesMembersWithoutBraces) {
 }
 
 TEST(ParseJson, RefusesWhatIsNoJson) {
-  for (const char* text : {"", " ", "{", "{}x", "{'a':1}", "{\"a\":}", "{\"a\":1,}", "nul", "\"a", "01", "\"\x01\"", "{\"a\" 1}"}) {
+  for (const char* text : {"", " ", "{", "{}x", "{'a':1}", "{\"a\":}", "{\"a\":1,}", "nul", "\"a", "01", "\"\x01\"",
+                           "{\"a\" 1}"}) {
     EXPECT_EQ(refusal(text), Code::invalid_json) << text;
   }
 }

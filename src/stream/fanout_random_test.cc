@@ -1,10 +1,12 @@
 // Entries, followers that come, go, are full and confirm, in an order that a seed chooses. The model: whatever happens,
 // a follower gets the entries after its position once each and in order, and in the end it is at the head.
+#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <mutex>
 #include <random>
 #include <set>
+#include <tuple>
 
 #include "stream/stream_fixture.h"
 
@@ -137,15 +139,17 @@ class Actor final : public Outlet, public Subscriber::Events {
   std::string complaint_;
 };
 
-class FanoutRandom : public StreamFixture, public ::testing::WithParamInterface<int> {
+class FanoutRandom : public StreamFixture, public ::testing::WithParamInterface<std::tuple<int, int>> {
  protected:
   FanoutRandom()
-      : StreamFixture(GetParam(), {.tail_entries = 8, .tail_bytes = 1 << 20}, {.page_entries = 4, .window_entries = kWindow}) {
+      : StreamFixture(std::get<0>(GetParam()), {.tail_entries = 8, .tail_bytes = 1 << 20},
+                      {.page_entries = 4, .window_entries = kWindow}) {
     for (int i = 0; i < kStreams; ++i) {
       refs_.push_back(make_stream(i % workers_.size()));
     }
     for (int i = 0; i < kActors; ++i) {
-      actors_.push_back(std::make_unique<Actor>(*engine_, static_cast<OutletId>(i + 1), workers_.at(i / 2 % workers_.size())));
+      Worker& worker = workers_.at(i / 2 % workers_.size());
+      actors_.push_back(std::make_unique<Actor>(*engine_, static_cast<OutletId>(i + 1), worker));
     }
   }
   ~FanoutRandom() override {
@@ -280,7 +284,8 @@ class FanoutRandom : public StreamFixture, public ::testing::WithParamInterface<
   std::map<std::pair<OutletId, StreamId>, std::set<int64_t>> own_;  // read only when nothing runs
   std::atomic<int> running_{0};
 };
-INSTANTIATE_TEST_SUITE_P(Workers, FanoutRandom, ::testing::Values(1, 2, 3));
+// Workers, and how often.
+INSTANTIATE_TEST_SUITE_P(Of, FanoutRandom, ::testing::Combine(::testing::Values(1, 2, 3), ::testing::Range(0, 5)));
 
 TEST_P(FanoutRandom, EveryFollowerGetsEveryEntryOnceAndInOrder) {
   const char* const given = std::getenv("TIDEMARK_SEED");

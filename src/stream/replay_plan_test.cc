@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
+#include <string>
+#include <vector>
 
 namespace tidemark::stream {
 namespace {
@@ -85,7 +88,8 @@ TEST(ReplayPlan, AnnouncesWhatALimitLeavesOutAlsoWithoutACursor) {
 }
 
 TEST(ReplayPlan, GivesTheFirstCandidatesTheTotal) {
-  const auto plans = plan_replay({{.head = 8}, {.head = 5}, {.head = 5}, {.cursor = 5, .head = 5}}, {.per_stream = 10, .total = 10});
+  const std::vector<ReplayCandidate> candidates = {{.head = 8}, {.head = 5}, {.head = 5}, {.cursor = 5, .head = 5}};
+  const auto plans = plan_replay(candidates, {.per_stream = 10, .total = 10});
   EXPECT_EQ(plans[0].entries, 8);
   EXPECT_EQ(plans[1].entries, 2);
   EXPECT_EQ(plans[1].position, 3);

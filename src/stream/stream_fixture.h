@@ -1,14 +1,16 @@
-// For tests: workers, an in-memory store, a fan-out with a small page reader, and followers that write down what they get.
+// For tests: workers, an in-memory store, a fan-out with a small page reader, and followers that note what they get.
 #pragma once
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <semaphore>
 #include <string>
 #include <vector>
 
+#include "core/json.h"
 #include "core/worker_fixture.h"
 #include "storage/sqlite_database.h"
 #include "stream/store.h"
@@ -181,7 +183,8 @@ class StreamFixture : public ::testing::Test {
         "SELECT seq FROM entries WHERE stream = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"};
     ++pages_read_;
     std::vector<EncodedEntry> page;
-    for (storage::Statement& rows = tx.query(kPage, request.id, request.after, request.until, request.limit); rows.next();) {
+    storage::Statement& rows = tx.query(kPage, request.id, request.after, request.until, request.limit);
+    while (rows.next()) {
       page.push_back({rows.integer(0), Frame::text(entry_text(rows.integer(0)))});
     }
     if (reader_blocked_) {

@@ -96,6 +96,7 @@ async def test_typing_reaches_the_other_and_not_oneself(server):
     alice, bob = uniques("alice", "bob")
     a, b = await server.connect(alice, "phone"), await server.connect(bob)
     chat = (await a.say(bob))["conversation_id"]
+    await b.recv("message")  # ephemeral frames go to those who already follow
     for typing in (True, False):
         await a.send(type="typing", to=bob, is_typing=typing)
         told = await b.recv("typing")
@@ -105,6 +106,16 @@ async def test_typing_reaches_the_other_and_not_oneself(server):
     assert (await b.recv("typing"))["is_typing"] is True
     await a.expect_none("typing")
     await a.expect_none("error")
+
+
+async def test_typing_is_seen_before_the_first_message(server):
+    alice, bob = uniques("alice", "bob")
+    a, b = await server.connect(alice, "phone"), await server.connect(bob)
+    await a.send(type="typing", to=bob, is_typing=True)
+    told = await b.recv("typing")
+    assert (told["user_id"], told["is_typing"]) == (alice, True)
+    chat = (await a.say(bob))["conversation_id"]
+    assert told["conversation_id"] == chat
 
 
 async def test_typing_in_a_group(server):
@@ -123,6 +134,7 @@ async def test_typing_is_ended_by_the_server_after_ten_seconds(server):
     alice, bob = uniques("alice", "bob")
     a, b = await server.connect(alice), await server.connect(bob)
     await a.say(bob)
+    await b.recv("message")
     await a.send(type="typing", to=bob, is_typing=True)
     assert (await b.recv("typing"))["is_typing"] is True
     assert (await b.recv("typing", timeout=15))["is_typing"] is False

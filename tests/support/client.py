@@ -35,6 +35,7 @@ class Client:
                             auto_ack=auto_ack, headers=headers, subprotocols=subprotocols)
         self.auto_ack = (device_id is not None and ack != "auto") if auto_ack is None else auto_ack
         self.streams = memory or Streams()
+        self.streams.confirm_again()  # an ack of an earlier connection may have been lost with it
         self.frames, self.inbox, self.violations = [], [], []
         self.welcome = None
         self.unanswered = {}  # id -> the command, until it is answered

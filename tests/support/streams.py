@@ -83,6 +83,10 @@ class Streams:
         stream = self[key]
         stream.confirmed = min(stream.confirmed, seq - 1)
 
+    def confirm_again(self):
+        for stream in self.by_key.values():
+            stream.confirmed = 0
+
     def confirm(self, cursors):
         for key, seq in cursors.items():
             self[key].confirmed = seq

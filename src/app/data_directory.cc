@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -54,7 +55,9 @@ std::string DataDirectory::dev_secret_path(const std::string& database_path) {
 Status DataDirectory::write_dev_secret(const std::string& secret) const {
   const std::string path = path_ + "/dev.secret";
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  const bool written = file >= 0 && ::write(file, secret.data(), secret.size()) == static_cast<ssize_t>(secret.size());
+  // A file that is there already keeps its mode at open.
+  const bool written = file >= 0 && ::fchmod(file, 0600) == 0 &&
+                       ::write(file, secret.data(), secret.size()) == static_cast<ssize_t>(secret.size());
   if (file >= 0) {
     ::close(file);
   }

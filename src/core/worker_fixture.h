@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <future>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -15,28 +16,29 @@ namespace tidemark {
 template <class F>
 auto run_on(Worker& worker, F function) {
   using T = std::invoke_result_t<F&>;
-  std::promise<T> answer;
-  worker.post([&] {
+  // Shared: set_value() may still be at its end when the waiter goes on.
+  const auto answer = std::make_shared<std::promise<T>>();
+  worker.post([&function, answer] {
     if constexpr (std::is_void_v<T>) {
       function();
-      answer.set_value();
+      answer->set_value();
     } else {
-      answer.set_value(function());
+      answer->set_value(function());
     }
   });
-  return answer.get_future().get();
+  return answer->get_future().get();
 }
 
 // Starts the coroutine that `function` makes on `worker` and waits for its end.
 template <class F>
 void finish_on(Worker& worker, F function) {
-  std::promise<void> ended;
-  const auto whole = [&]() -> Task<> {
+  const auto ended = std::make_shared<std::promise<void>>();
+  const auto whole = [&function](std::shared_ptr<std::promise<void>> end) -> Task<> {
     co_await function();
-    ended.set_value();
+    end->set_value();
   };
-  worker.post([&] { spawn(whole()); });
-  ended.get_future().wait();
+  worker.post([&whole, ended] { spawn(whole(ended)); });
+  ended->get_future().wait();
 }
 
 // Lets every worker end the turns that are under way and what these posted to others, `rounds` times over.

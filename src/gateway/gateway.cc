@@ -4,7 +4,8 @@
 
 #include "core/json.h"
 #include "core/log.h"
-#include "gateway/connection.h"
+#include "gateway/gateway_parts.h"
+#include "gateway/refusal.h"
 #include "gateway/upgrade_target.h"
 
 namespace tidemark::gateway {
@@ -13,7 +14,6 @@ namespace {
 
 constexpr std::string_view kProtocol = "tidemark.v1";
 constexpr std::string_view kBearer = "bearer.";
-constexpr auto kRefusalLinger = std::chrono::seconds(2);
 constexpr auto kDrainStep = std::chrono::milliseconds(20);
 
 std::string header(const RequestHead& head, boost::beast::http::field name) {
@@ -21,88 +21,7 @@ std::string header(const RequestHead& head, boost::beast::http::field name) {
   return {value.data(), value.size()};
 }
 
-// Closes a refused socket so that the answer arrives: sends, shuts down, reads and discards for a while.
-class Refusal : public std::enable_shared_from_this<Refusal> {
- public:
-  Refusal(Worker& worker, boost::asio::ip::tcp::socket socket, std::string response)
-      : worker_(worker),
-        socket_(std::move(socket)),
-        response_(std::move(response)),
-        timer_([](void* context) { static_cast<Refusal*>(context)->end(); }, this) {}
-
-  void start() {
-    keep_ = shared_from_this();
-    worker_.arm(timer_, kRefusalLinger);
-    boost::system::error_code error;
-    socket_.non_blocking(true, error);
-    // The answer is far smaller than an empty send buffer.
-    socket_.send(boost::asio::buffer(response_), 0, error);
-    socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, error);
-    discard();
-  }
-
- private:
-  void discard() {
-    socket_.async_wait(boost::asio::ip::tcp::socket::wait_read,
-                       [self = shared_from_this()](const boost::system::error_code& error) {
-                         if (error || !self->keep_) {
-                           return;
-                         }
-                         const std::span<char> buffer = self->worker_.read_buffer();
-                         boost::system::error_code failed;
-                         const size_t count =
-                             self->socket_.receive(boost::asio::buffer(buffer.data(), buffer.size()), 0, failed);
-                         if (failed == boost::asio::error::would_block || (!failed && count > 0)) {
-                           self->discard();
-                         } else {
-                           self->end();
-                         }
-                       });
-  }
-  void end() {
-    worker_.cancel(timer_);
-    boost::system::error_code ignored;
-    socket_.close(ignored);
-    const auto last = std::move(keep_);
-  }
-
-  Worker& worker_;
-  boost::asio::ip::tcp::socket socket_;
-  const std::string response_;
-  Timer timer_;
-  std::shared_ptr<Refusal> keep_;
-};
-
 }  // namespace
-
-// Owner: its worker. The connections that live there.
-struct Gateway::Shard {
-  Shard(Gateway& gateway, Worker& of)
-      : self(gateway),
-        worker(of),
-        drain_timer([](void* context) {
-          auto& shard = *static_cast<Shard*>(context);
-          shard.self.drain_step(shard);
-        }, this) {}
-
-  Gateway& self;
-  Worker& worker;
-  std::unordered_map<stream::OutletId, std::shared_ptr<Connection>> connections;
-  std::vector<stream::OutletId> to_drain;
-  double drain_per_step = 0;
-  double drain_credit = 0;
-  Timer drain_timer;
-};
-
-struct Gateway::Admission {
-  Worker& worker;
-  Incoming incoming;
-  Wishes wishes;
-  std::string key;          // Sec-WebSocket-Key
-  std::string subprotocol;  // to answer with
-  std::string token;
-  bool may_register = false;  // /ws: the token may come later
-};
 
 Gateway::Gateway(Parts parts, GatewayOptions options)
     : parts_(std::move(parts)),
@@ -217,29 +136,6 @@ void Gateway::accept(Incoming incoming) {
   spawn(admit(std::move(admission)));
 }
 
-// A device that the token or the session names and the query does not: the client may know nothing of devices, so it
-// is not expected to say `ack`.
-void Gateway::name_device(Wishes& wishes, const DeviceId& device) {
-  wishes.ack_auto = wishes.auto_ack();
-  wishes.device = device;
-  wishes.named_device = true;
-}
-
-command::Caller Gateway::caller_of(const account::Claims& claims, const Wishes& wishes) const {
-  command::Caller caller;
-  caller.door = command::Door::websocket;
-  caller.tenant = claims.tenant;
-  caller.user = claims.user;
-  caller.device = wishes.device;
-  caller.session = claims.session;
-  caller.admin = claims.admin;
-  caller.service = claims.service;
-  caller.named_device = wishes.named_device;
-  caller.token_expires_at = claims.expires_at;
-  caller.session_token = claims.session_token;
-  return caller;
-}
-
 std::shared_ptr<Connection> Gateway::make_connection(Admission& admission, std::string_view subprotocol) {
   Worker& worker = admission.worker;
   const stream::OutletId id = next_id_.fetch_add(1);
@@ -250,190 +146,6 @@ std::shared_ptr<Connection> Gateway::make_connection(Admission& admission, std::
   active_.fetch_add(1);
   connection->send_raw(switching_protocols(admission.key, subprotocol));
   return connection;
-}
-
-// From a correct request to an open connection: the token, the session, then the 101 response.
-Task<> Gateway::admit(std::unique_ptr<Admission> admission) {
-  Worker& worker = admission->worker;
-  if (admission->token.empty()) {
-    auto connection = make_connection(*admission, admission->subprotocol);
-    command::Caller nobody;
-    nobody.client_ip = admission->incoming.client_ip;
-    nobody.client_port = admission->incoming.client_port;
-    connection->identify(std::move(nobody), {});
-    connection->start_anonymous(std::move(admission->incoming.early_bytes), std::move(admission->wishes));
-    co_return;
-  }
-  auto claims = parts_.account.authenticate(admission->token);
-  admission->token.clear();
-  if (claims.ok() && !claims->session.empty()) {
-    const Status open_session =
-        co_await parts_.sessions.check_open({claims->tenant, claims->user}, claims->session);
-    if (!open_session.ok()) {
-      claims = open_session.error();
-    } else if (admission->wishes.session.empty()) {
-      admission->wishes.session = claims->session;
-    }
-  }
-  if (!claims.ok()) {
-    refuse(*admission, claims.error());
-    co_return;
-  }
-  if (!admission->wishes.named_device && !claims->device.empty()) {
-    name_device(admission->wishes, claims->device);
-  }
-  command::Caller caller = caller_of(*claims, admission->wishes);
-  caller.client_ip = admission->incoming.client_ip;
-  caller.client_port = admission->incoming.client_port;
-  if (!admission->wishes.session.empty()) {
-    // A session that is named and not to be had is an HTTP answer.
-    session::OpenRequest probe;
-    probe.user = caller.key();
-    probe.session = admission->wishes.session;
-    const auto session = co_await parts_.sessions.open(std::move(probe));
-    if (!session.ok()) {
-      refuse(*admission, session.error());
-      co_return;
-    }
-    if (!admission->wishes.named_device && session->device != DeviceId("default")) {
-      name_device(admission->wishes, session->device);
-      caller.device = session->device;
-      caller.named_device = true;
-    }
-  }
-  TIDEMARK_CHECK(worker.is_current());
-  auto connection = make_connection(*admission, admission->subprotocol);
-  connection->early = std::move(admission->incoming.early_bytes);
-  connection->identify(std::move(caller), {});
-  co_await open(std::move(connection), std::move(admission->wishes), false);
-}
-
-// From a known user to a live connection.
-Task<> Gateway::open(std::shared_ptr<Connection> connection, Wishes wishes, bool registered) {
-  command::Caller caller = connection->caller();
-  session::OpenRequest request;
-  request.user = caller.key();
-  request.device = wishes.device;
-  request.session = wishes.session;
-  request.client_ip = caller.client_ip;
-  request.client_port = caller.client_port;
-  const auto session = co_await parts_.sessions.open(std::move(request));
-  if (!session.ok()) {
-    connection->close_with(session.error().code == Code::unavailable ? CloseCode::storage_unavailable
-                                                                     : CloseCode::session_closed);
-    co_return;
-  }
-  caller.session = session->id;
-  caller.connection = connection->outlet_id();
-  caller.worker = connection->worker().index();
-  const UserKey user = caller.key();
-  session::Connection entry{connection->outlet_id(), caller.worker, wishes.device, wishes.named_device, session->id,
-                            wishes.only};
-  caller.bucket = co_await parts_.limiter.bucket_of(user);
-  connection->identify(std::move(caller), entry);
-  if (!connection->open()) {
-    co_return;
-  }
-  connection->at_home = true;
-  const Status added = co_await parts_.sessions.add_connection(user, entry);
-  if (!added.ok()) {
-    connection->at_home = false;
-    connection->close_with(CloseCode::too_many_connections);
-    co_return;
-  }
-  const bool auto_ack = wishes.auto_ack();
-  auto opening = co_await plan(user, std::move(wishes));
-  if (!connection->open()) {
-    co_return;  // it was replaced, or lost
-  }
-  if (!opening.ok()) {
-    connection->close_with(CloseCode::storage_unavailable);
-    co_return;
-  }
-  connection->go_live(std::move(*opening), auto_ack, registered);
-  log_debug("gateway.connected", {{"connection", entry.id}, {"user", user.user.str()}, {"tenant", user.tenant.str()},
-                                  {"device", entry.device.str()}, {"session", entry.session.str()}});
-}
-
-// What the connection follows and from where, from one snapshot of the store.
-Task<Result<Gateway::Opening>> Gateway::plan(UserKey user, Wishes wishes) {
-  Worker& worker = *Worker::current();
-  const Status settled = co_await parts_.devices.settle(user, wishes.device);
-  if (!settled.ok()) {
-    co_return settled.error();
-  }
-  struct Snapshot {
-    std::optional<stream::StreamRow> own;
-    std::vector<conversation::Followable> conversations;
-    device::Devices::Cursors cursors;
-  };
-  const Instant as_of = worker.clock().now();
-  auto snapshot = co_await parts_.database.read([&](storage::Transaction& tx) -> Result<Snapshot> {
-    return Snapshot{stream::find_stream(tx, device::Devices::own_key(user)),
-                    parts_.conversations.followables(tx, user),
-                    device::Devices::cursors(tx, user, wishes.device)};
-  });
-  if (snapshot.ok() && !snapshot->own) {
-    // The first connection of a user makes the own stream, so that there is something to follow.
-    const int64_t now_ms = parts_.clock.unix_ms();
-    auto own = co_await parts_.database.write([&](storage::Transaction& tx) -> Result<stream::StreamRow> {
-      device::Devices::seen(tx, user, wishes.device, now_ms);
-      return device::Devices::open_own_stream(tx, user, now_ms);
-    });
-    if (!own.ok()) {
-      co_return own.error();
-    }
-    snapshot->own = *own;
-  }
-  if (!snapshot.ok()) {
-    co_return snapshot.error();
-  }
-  std::vector<conversation::Followable> streams;
-  conversation::Followable own;
-  own.key = device::Devices::own_key(user);
-  own.ref = parts_.devices.own_ref(user, snapshot->own->id);
-  own.head = snapshot->own->head;
-  own.floor = snapshot->own->floor;
-  streams.push_back(std::move(own));
-  for (conversation::Followable& one : snapshot->conversations) {
-    const auto cursor = snapshot->cursors.find(one.ref.id);
-    const bool news = !one.deleted || (cursor != snapshot->cursors.end() && cursor->second < one.head);
-    const bool wanted = wishes.only.empty() ||
-                        std::find(wishes.only.begin(), wishes.only.end(), one.key.name) != wishes.only.end();
-    if (news && wanted) {
-      streams.push_back(std::move(one));
-    }
-  }
-  std::vector<stream::ReplayCandidate> candidates;
-  for (const conversation::Followable& one : streams) {
-    stream::ReplayCandidate candidate;
-    const auto cursor = snapshot->cursors.find(one.ref.id);
-    if (!wishes.replay) {
-      candidate.cursor = one.head;
-    } else if (cursor != snapshot->cursors.end()) {
-      candidate.cursor = cursor->second;
-    }
-    candidate.first = one.first;
-    candidate.floor = one.floor;
-    candidate.head = one.head;
-    candidates.push_back(candidate);
-  }
-  const auto plans = stream::plan_replay(candidates, options_.replay);
-  Opening opening;
-  for (size_t i = 0; i < streams.size(); ++i) {
-    const stream::PlannedReplay& planned = plans[i];
-    if (planned.has_gap) {
-      opening.gaps.push_back(stream::gap_frame(streams[i].key, planned.gap_after, planned.position + 1));
-      gaps_.add();
-    }
-    if (planned.entries > 0) {
-      opening.streams += 1;
-      opening.entries += planned.entries;
-      resumed_.add();
-    }
-    opening.follows.push_back({streams[i].ref, streams[i].key, streams[i].head, as_of, planned.position});
-  }
-  co_return opening;
 }
 
 void Gateway::forget(Connection& connection, CloseCode code) {

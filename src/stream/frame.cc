@@ -1,6 +1,6 @@
 #include "stream/frame.h"
 
-#include <cstring>
+#include <algorithm>
 #include <new>
 
 namespace tidemark::stream {
@@ -10,8 +10,7 @@ Frame Frame::make(std::string_view header, std::string_view payload) {
   Frame frame;
   frame.body_ = new (memory) Body{1, static_cast<uint32_t>(header.size()), header.size() + payload.size()};
   char* const out = reinterpret_cast<char*>(frame.body_ + 1);
-  std::memcpy(out, header.data(), header.size());
-  std::memcpy(out + header.size(), payload.data(), payload.size());
+  std::copy(payload.begin(), payload.end(), std::copy(header.begin(), header.end(), out));
   return frame;
 }
 

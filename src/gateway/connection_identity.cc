@@ -1,0 +1,157 @@
+// Who a connection is: register, refresh, the token's end, and what it is told about itself.
+#include <algorithm>
+
+#include "core/json.h"
+#include "gateway/connection.h"
+
+namespace tidemark::gateway {
+namespace {
+
+using command::FieldType;
+using command::Fields;
+using command::Request;
+
+constexpr int64_t kLeewaySeconds = 60;
+constexpr int64_t kTokenBytes = 8192;
+
+}  // namespace
+
+void Connection::register_user(simdjson::dom::object object, const std::string& id) {
+  static const Fields kFields{{.name = "token", .type = FieldType::text, .max = kTokenBytes},
+                              {.name = "user_id", .type = FieldType::id, .alias = "userId"},
+                              {.name = "device_id", .type = FieldType::id}};
+  if (state_ != State::anonymous) {
+    send_error(Error{Code::forbidden, "this connection is registered already", {}, 0}, id);
+    return;
+  }
+  Request request(kFields);
+  if (const Status taken = request.take(object); !taken.ok()) {
+    send_error(taken.error(), id);
+    return;
+  }
+  account::Claims claims;
+  if (request.has("token")) {
+    auto verified = gateway_.parts_.account.authenticate(request.text("token"));
+    if (!verified.ok()) {
+      send_error(verified.error(), id);
+      close_with(CloseCode::auth_failed);
+      return;
+    }
+    claims = std::move(*verified);
+  } else if (request.has("user_id") && gateway_.options_.dev) {
+    claims.user = UserId(request.text("user_id"));
+    claims.expires_at = INT64_MAX / 2'000'000'000;
+  } else {
+    send_error(Error{Code::missing_field, "required", "token", 0}, id);
+    return;
+  }
+  if (request.has("device_id")) {
+    wishes_->device = DeviceId(request.text("device_id"));
+    wishes_->named_device = true;
+  }
+  pause();
+  caller_ = gateway_.caller_of(claims, *wishes_);
+  state_ = State::opening;
+  Gateway::Wishes wishes = std::move(*wishes_);
+  wishes_.reset();
+  worker().cancel(timer_);
+  armed_for_ = {};
+  spawn(gateway_.open(std::static_pointer_cast<Connection>(shared_from_this()), std::move(wishes), true));
+}
+
+void Connection::refresh(simdjson::dom::object object, const std::string& id) {
+  static const Fields kFields{{.name = "token", .type = FieldType::text, .required = true, .max = kTokenBytes}};
+  Request request(kFields);
+  if (!take_fields(request, object, id)) {
+    return;
+  }
+  auto claims = gateway_.parts_.account.authenticate(request.text("token"));
+  if (claims.ok() && (claims->user != user_.user || claims->tenant != user_.tenant)) {
+    claims = fail(Code::unauthorized, "the token is another user's");
+  }
+  if (!claims.ok()) {
+    send_error(claims.error(), id);
+    close_with(CloseCode::auth_failed);
+    return;
+  }
+  begin_command();
+  spawn(check_refresh(std::move(*claims), id));
+}
+
+Task<> Connection::check_refresh(account::Claims claims, std::string id) {
+  const auto self = std::static_pointer_cast<Connection>(shared_from_this());
+  if (!claims.session.empty()) {
+    const Status open_session = co_await gateway_.parts_.sessions.check_open(user_, claims.session);
+    if (!open_session.ok()) {
+      end_command();
+      send_error(open_session.error(), id);
+      if (open_session.error().code == Code::unauthorized) {
+        close_with(CloseCode::auth_failed);
+      }
+      co_return;
+    }
+  }
+  caller_.token_expires_at = claims.expires_at;
+  caller_.admin = claims.admin;
+  caller_.service = claims.service;
+  set_expiry(claims.expires_at);
+  command::Reply reply;
+  reply.type = "refreshed";
+  JsonWriter(reply.fields).field("timestamp", gateway_.parts_.clock.unix_ms());
+  answered(reply, id);
+  check_time();
+}
+
+// A token is good until its `exp`; one that was presented within the leeway after it lasts to the leeway's end.
+void Connection::set_expiry(int64_t expires_at) {
+  const int64_t now_ms = gateway_.parts_.clock.unix_ms();
+  const int64_t end_ms = (expires_at * 1000 > now_ms ? expires_at : expires_at + kLeewaySeconds) * 1000;
+  constexpr int64_t kFarMs = 10LL * 365 * 86400 * 1000;
+  expires_ = worker().clock().now() + std::chrono::milliseconds(std::clamp<int64_t>(end_ms - now_ms, 0, kFarMs));
+}
+
+std::string Connection::welcome(std::string_view type, const Gateway::Opening* opening) const {
+  const GatewayOptions& options = gateway_.options_;
+  std::string json;
+  JsonWriter writer(json);
+  writer.begin().field("type", type);
+  if (type == "registered") {
+    writer.field("content", "Successfully registered");
+  }
+  writer.field("message", "Welcome to Tidemark").field("client_id", options.node + "-" + std::to_string(id_));
+  if (opening != nullptr) {
+    writer.field("user_id", user_.user.str())
+        .field("tenant_id", user_.tenant.str())
+        .field("session_id", caller_.session.str())
+        .field("device_id", caller_.device.str());
+  }
+  writer.field("node", options.node)
+      .field("epoch", options.epoch)
+      .field("timestamp", gateway_.parts_.clock.unix_ms());
+  std::string nested;
+  JsonWriter(nested)
+      .begin()
+      .field("interval_ms", options.heartbeat_interval.count())
+      .field("timeout_ms", options.heartbeat_timeout.count())
+      .end();
+  writer.raw("heartbeat", nested);
+  nested.clear();
+  JsonWriter(nested)
+      .begin()
+      .field("frame_bytes", options.frames.message_bytes)
+      .field("content_bytes", options.content_bytes)
+      .field("replay_entries", options.replay.per_stream)
+      .field("inflight", options.inflight)
+      .end();
+  writer.raw("limits", nested);
+  nested.clear();
+  JsonWriter(nested)
+      .begin()
+      .field("streams", opening != nullptr ? opening->streams : int64_t{0})
+      .field("entries", opening != nullptr ? opening->entries : int64_t{0})
+      .end();
+  writer.raw("resume", nested).end();
+  return json;
+}
+
+}  // namespace tidemark::gateway

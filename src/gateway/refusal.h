@@ -1,0 +1,32 @@
+// Refusal: answers an upgrade request with an HTTP error and closes so that the answer arrives.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <memory>
+#include <string>
+
+#include "core/worker.h"
+
+namespace tidemark::gateway {
+
+// Sends, shuts down its side, reads and discards for at most two seconds. Keeps itself alive as long.
+//
+// Owner: the socket's worker.
+class Refusal : public std::enable_shared_from_this<Refusal> {
+ public:
+  Refusal(Worker& worker, boost::asio::ip::tcp::socket socket, std::string response);
+
+  void start();
+
+ private:
+  void discard();
+  void end();
+
+  Worker& worker_;
+  boost::asio::ip::tcp::socket socket_;
+  const std::string response_;
+  Timer timer_;
+  std::shared_ptr<Refusal> keep_;
+};
+
+}  // namespace tidemark::gateway

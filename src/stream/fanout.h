@@ -72,7 +72,6 @@ struct LocalStream {
   uint64_t generation = 0;  // tells the answer to this join from one to an earlier one
   std::vector<Follower> followers;
   std::deque<Frame> tail;     // frames of the newest entries, the last one is `head`'s
-  bool delivering = false;    // followers are being walked: removals leave holes until it is over
 };
 
 struct FanoutOptions {

@@ -286,8 +286,6 @@ void Subscriber::start() {
 
 // Reads and sends until nothing lags or nothing may be sent; then ends, and start() begins anew.
 Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
-  // The first page is asked for in a later step of the worker, not inside whoever noticed the lag.
-  co_await std::suspend_never{};
   for (;;) {
     Subscriber* self = *alive;
     Lag* lag = self->next_lag();

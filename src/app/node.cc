@@ -289,8 +289,14 @@ void Node::stop() {
   auto ended = std::make_shared<std::promise<void>>();
   parts.gateway->abandon([ended] { ended->set_value(); });
   ended->get_future().wait_for(std::chrono::seconds(5));
-  parts.workers->stop_and_join();
+  // What waits for the store is answered and runs to its end before the workers go.
   parts.store->database->close();
+  for (int i = 0; i < parts.workers->size(); ++i) {
+    auto done = std::make_shared<std::promise<void>>();
+    parts.workers->at(i).post([done] { done->set_value(); });
+    done->get_future().wait_for(std::chrono::seconds(5));
+  }
+  parts.workers->stop_and_join();
   if (parts.options.dev && parts.store->directory) {
     parts.store->directory->remove_dev_secret();
   }

@@ -175,14 +175,18 @@ void read_reactions(Transaction& tx, StreamId stream, store::Row& row, std::stri
   }
 }
 
-std::vector<store::Row> read_rows(Transaction& tx, StreamId stream, Statement& statement, std::string_view viewer) {
+std::vector<store::Row> read_rows(Transaction& tx, StreamId stream, Statement& statement, std::string_view viewer,
+                                  size_t* bytes = nullptr) {
   std::vector<store::Row> rows;
   std::vector<size_t> with_reactions;
-  while (statement.next()) {
+  while ((bytes == nullptr || *bytes > 0) && statement.next()) {
     bool reacted = false;
     rows.push_back(read_row(statement, reacted));
     if (reacted) {
       with_reactions.push_back(rows.size() - 1);
+    }
+    if (bytes != nullptr) {
+      *bytes -= std::min(*bytes, rows.back().entry.content.size() + rows.back().entry.body.size());
     }
   }
   for (const size_t index : with_reactions) {
@@ -266,8 +270,9 @@ void set_delivered(Transaction& tx, StreamId stream, const UserId& user, int64_t
 }
 
 std::vector<Row> entries_after(Transaction& tx, StreamId stream, int64_t after, int64_t until, int64_t limit,
-                               std::string_view viewer, bool messages_only) {
-  return read_rows(tx, stream, tx.query(messages_only ? kMessagesAfter : kAfter, stream, after, until, limit), viewer);
+                               std::string_view viewer, bool messages_only, size_t* bytes) {
+  return read_rows(tx, stream, tx.query(messages_only ? kMessagesAfter : kAfter, stream, after, until, limit), viewer,
+                   bytes);
 }
 
 std::vector<Row> entries_before(Transaction& tx, StreamId stream, int64_t before, int64_t limit, std::string_view viewer,

@@ -28,13 +28,14 @@ void set_read(storage::Transaction& tx, stream::StreamId stream, const UserId& u
 void note_own_message(storage::Transaction& tx, stream::StreamId stream, std::string_view user);
 void set_delivered(storage::Transaction& tx, stream::StreamId stream, const UserId& user, int64_t seq);
 
-// Entries after `after` up to `until` (replay), or before `before` (the newest first), with their states.
+// Entries after `after` up to `until` (replay), or before `before` (the newest first), with their states. With `bytes`
+// the reading ends with the entry that uses them up, and they are 0 then.
 struct Row {
   stream::Entry entry;
   MessageState state;
 };
 std::vector<Row> entries_after(storage::Transaction& tx, stream::StreamId stream, int64_t after, int64_t until,
-                               int64_t limit, std::string_view viewer, bool messages_only);
+                               int64_t limit, std::string_view viewer, bool messages_only, size_t* bytes = nullptr);
 std::vector<Row> entries_before(storage::Transaction& tx, stream::StreamId stream, int64_t before, int64_t limit,
                                 std::string_view viewer, bool messages_only);
 std::optional<Row> entry(storage::Transaction& tx, stream::StreamId stream, int64_t seq, std::string_view viewer);

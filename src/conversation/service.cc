@@ -278,15 +278,18 @@ void Service::publish_news(const std::vector<device::StoredEvent>& events) {
   }
 }
 
-Result<std::vector<stream::EncodedEntry>> Service::read_page(Transaction& tx, const stream::PageRequest& request) {
+Result<stream::Page> Service::read_page(Transaction& tx, const stream::PageRequest& request) {
   const ConversationId id(request.key.name);
   const auto row = stream::stream_by_id(tx, request.id);
   const int64_t after = std::max(request.after, row ? row->floor : int64_t{0});
-  std::vector<stream::EncodedEntry> page;
-  for (const store::Row& entry :
-       store::entries_after(tx, request.id, after, request.until, request.limit, request.viewer.user.str(), false)) {
-    page.push_back({entry.entry.seq, stream::Frame::text(entry_json(id, entry.entry, entry.state))});
+  size_t bytes = request.bytes;
+  const auto rows =
+      store::entries_after(tx, request.id, after, request.until, request.limit, request.viewer.user.str(), false, &bytes);
+  stream::Page page;
+  for (const store::Row& entry : rows) {
+    page.entries.push_back({entry.entry.seq, stream::Frame::text(entry_json(id, entry.entry, entry.state))});
   }
+  page.complete = bytes > 0 && rows.size() < static_cast<size_t>(request.limit);
   return page;
 }
 

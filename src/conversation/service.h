@@ -159,8 +159,7 @@ class Service {
   void tell_delivered(Shard& shard);
   Task<> store_delivered(Shard* shard);
   void trim(Shard& shard);
-  static Result<std::vector<stream::EncodedEntry>> read_page(storage::Transaction& tx,
-                                                             const stream::PageRequest& request);
+  static Result<stream::Page> read_page(storage::Transaction& tx, const stream::PageRequest& request);
 
   WorkerPool& workers_;
   storage::Database& database_;

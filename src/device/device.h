@@ -80,8 +80,7 @@ class Devices {
   Task<> forget_devices();
   Task<Result<command::Reply>> sync(command::Caller caller, command::Request request);
   Task<Result<command::Reply>> list(command::Caller caller, command::Request request);
-  static Result<std::vector<stream::EncodedEntry>> read_page(storage::Transaction& tx,
-                                                             const stream::PageRequest& request);
+  static Result<stream::Page> read_page(storage::Transaction& tx, const stream::PageRequest& request);
 
   WorkerPool& workers_;
   storage::Database& database_;

@@ -210,11 +210,13 @@ void Devices::publish_event(const StoredEvent& stored, stream::OutletId origin) 
                            stream::Frame::text(event_json(entry, true)), origin);
 }
 
-Result<std::vector<stream::EncodedEntry>> Devices::read_page(Transaction& tx, const stream::PageRequest& request) {
-  std::vector<stream::EncodedEntry> page;
+Result<stream::Page> Devices::read_page(Transaction& tx, const stream::PageRequest& request) {
+  // Events are small (limits.data): a page of them is bounded by its number.
+  stream::Page page;
   for (const stream::Entry& entry : store::events(tx, request.id, request.after, 0, request.until, request.limit)) {
-    page.push_back({entry.seq, stream::Frame::text(event_json(entry, true))});
+    page.entries.push_back({entry.seq, stream::Frame::text(event_json(entry, true))});
   }
+  page.complete = page.entries.size() < static_cast<size_t>(request.limit);
   return page;
 }
 

@@ -178,15 +178,16 @@ class StreamFixture : public ::testing::Test {
     return run_on(follower.worker(), [&] { return follower.got; });
   }
 
-  Result<std::vector<EncodedEntry>> read_page(storage::Transaction& tx, const PageRequest& request) {
+  Result<Page> read_page(storage::Transaction& tx, const PageRequest& request) {
     static constexpr storage::Sql kPage{
         "SELECT seq FROM entries WHERE stream = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"};
     ++pages_read_;
-    std::vector<EncodedEntry> page;
+    Page page;
     storage::Statement& rows = tx.query(kPage, request.id, request.after, request.until, request.limit);
     while (rows.next()) {
-      page.push_back({rows.integer(0), Frame::text(entry_text(rows.integer(0)))});
+      page.entries.push_back({rows.integer(0), Frame::text(entry_text(rows.integer(0)))});
     }
+    page.complete = page.entries.size() < static_cast<size_t>(request.limit);
     if (reader_blocked_) {
       reader_entered_.release();
       reader_gate_.acquire();

@@ -304,8 +304,14 @@ Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
       }
       continue;
     }
-    PageRequest request{lag->stream->ref.id, lag->stream->key,          lag->position, lag->stream->head,
-                        self->engine_.options_.page_entries, self->outlet_.user()};
+    PageRequest request;
+    request.id = lag->stream->ref.id;
+    request.key = lag->stream->key;
+    request.after = lag->position;
+    request.until = lag->stream->head;
+    request.limit = self->engine_.options_.page_entries;
+    request.bytes = self->engine_.options_.page_bytes;
+    request.viewer = self->outlet_.user();
     const PageReader& reader = self->engine_.readers_[static_cast<size_t>(request.key.kind)];
     auto page = co_await self->engine_.database_.read(
         [&reader, &request](storage::Transaction& tx) { return reader(tx, request); });
@@ -321,8 +327,7 @@ Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
     lag = self->lag_of(request.id);
     // The stream may have been left and followed anew while the page was read.
     if (lag != nullptr && !lag->stream->joining && lag->position == request.after) {
-      const bool complete = page->size() < static_cast<size_t>(request.limit);
-      self->send_page(*lag, *page, request.until, complete);
+      self->send_page(*lag, *page, request.until);
       self->finish_if_done();
       if (*alive == nullptr) {
         co_return;
@@ -347,8 +352,8 @@ bool Subscriber::send_from_tail(Lag& lag) {
   return true;
 }
 
-void Subscriber::send_page(Lag& lag, const std::vector<EncodedEntry>& page, int64_t until, bool complete) {
-  for (const EncodedEntry& entry : page) {
+void Subscriber::send_page(Lag& lag, const Page& page, int64_t until) {
+  for (const EncodedEntry& entry : page.entries) {
     // Entries below were removed by retention since the cursor was stored.
     if (entry.seq > lag.position + 1 && !send_gap(lag, entry.seq)) {
       return;
@@ -357,7 +362,7 @@ void Subscriber::send_page(Lag& lag, const std::vector<EncodedEntry>& page, int6
       return;
     }
   }
-  if (complete && lag.position < until && !send_gap(lag, until + 1)) {
+  if (page.complete && lag.position < until && !send_gap(lag, until + 1)) {
     return;
   }
   if (lag.position >= lag.stream->head) {

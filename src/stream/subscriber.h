@@ -24,20 +24,26 @@ struct EncodedEntry {
   Frame frame;
 };
 
-// How a room reads its kind of stream: entries after `after` up to `until`, at most `limit`, ascending, encoded for the
-// viewer. Runs on a storage thread, inside a transaction.
+// How a room reads its kind of stream: entries after `after` up to `until`, ascending, encoded for the viewer: at most
+// `limit`, and no further one once they hold `bytes`. Runs on a storage thread, inside a transaction.
 struct PageRequest {
   StreamId id{};
   StreamKey key;
   int64_t after = 0;
   int64_t until = 0;
   int limit = 0;
+  size_t bytes = 0;
   UserKey viewer;
 };
-using PageReader = std::function<Result<std::vector<EncodedEntry>>(storage::Transaction&, const PageRequest&)>;
+struct Page {
+  std::vector<EncodedEntry> entries;
+  bool complete = false;  // there is nothing more up to `until`
+};
+using PageReader = std::function<Result<Page>(storage::Transaction&, const PageRequest&)>;
 
 struct ReplayOptions {
   int page_entries = 64;
+  size_t page_bytes = 256 * 1024;  // a page ends with the entry that reaches this
   size_t window_entries = 256;  // replayed at connect and not confirmed; beyond, the replay waits
   std::chrono::nanoseconds window_stall = std::chrono::seconds(60);
 };
@@ -155,7 +161,7 @@ class Subscriber {
   void drop_lag(const LocalStream* stream);
   void finish_if_done();
   bool send_from_tail(Lag& lag);
-  void send_page(Lag& lag, const std::vector<EncodedEntry>& page, int64_t until, bool complete);
+  void send_page(Lag& lag, const Page& page, int64_t until);
   bool send_gap(Lag& lag, int64_t next_seq);
   bool send(Lag& lag, int64_t seq, const Frame& frame);
   void note_window();

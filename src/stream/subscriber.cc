@@ -62,11 +62,11 @@ void Subscriber::add(const FollowRequest& request, bool initial) {
   LocalStream& stream = engine_.fanout_.local_stream(request.ref, request.key, request.head, request.as_of);
   // A position ahead of the head that this worker knows: the entries up to it are on their way here and are not needed.
   const bool ahead = !stream.joining && request.position > stream.head;
-  const bool lagging = stream.joining || request.position != stream.head;
+  const bool lagging = stream.joining || request.position != stream.head || request.head > stream.head;
   followed_.push_back({&stream, static_cast<uint32_t>(stream.followers.size())});
   stream.followers.push_back({this, static_cast<uint32_t>(followed_.size() - 1), lagging});
   if (lagging) {
-    catch_up().lags.push_back({&stream, request.position, initial && !ahead, {}});
+    catch_up().lags.push_back({&stream, request.position, initial && !ahead, request.head, {}});
     if (!stream.joining) {
       start();
     }
@@ -149,14 +149,14 @@ void Subscriber::fell_behind(LocalStream& stream, LocalStream::Follower& followe
   follower.lagging = true;
   CatchUp& catching = catch_up();
   catching.congested = true;
-  catching.lags.push_back({&stream, position, false, {}});
+  catching.lags.push_back({&stream, position, false, 0, {}});
   engine_.slow_.add();
 }
 
 void Subscriber::missed(LocalStream& stream, LocalStream::Follower& follower, int64_t position) {
   if (!follower.lagging) {
     follower.lagging = true;
-    catch_up().lags.push_back({&stream, position, false, {}});
+    catch_up().lags.push_back({&stream, position, false, 0, {}});
   }
   head_moved(stream);
 }
@@ -164,7 +164,7 @@ void Subscriber::missed(LocalStream& stream, LocalStream::Follower& follower, in
 // A lagging stream got a new head: whoever waited for it is there, or has something to read.
 void Subscriber::head_moved(LocalStream& stream) {
   Lag* const lag = lag_of(stream.ref.id);
-  if (lag != nullptr && lag->position == stream.head) {
+  if (lag != nullptr && lag->position == stream.head && lag->until <= stream.head) {
     end_lag(*lag);
     finish_if_done();
   } else {
@@ -224,7 +224,7 @@ Subscriber::Lag* Subscriber::lag_of(StreamId id) {
 
 Subscriber::Lag* Subscriber::next_lag() {
   for (Lag& lag : catch_up_->lags) {
-    if (!lag.stream->joining && lag.position < lag.stream->head && may_send(lag)) {
+    if (!lag.stream->joining && lag.position < std::max(lag.stream->head, lag.until) && may_send(lag)) {
       return &lag;
     }
   }
@@ -308,7 +308,7 @@ Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
     request.id = lag->stream->ref.id;
     request.key = lag->stream->key;
     request.after = lag->position;
-    request.until = lag->stream->head;
+    request.until = std::max(lag->stream->head, lag->until);
     request.limit = self->engine_.options_.page_entries;
     request.bytes = self->engine_.options_.page_bytes;
     request.viewer = self->outlet_.user();
@@ -340,7 +340,7 @@ Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
 bool Subscriber::send_from_tail(Lag& lag) {
   LocalStream& stream = *lag.stream;
   const int64_t first = stream.head - static_cast<int64_t>(stream.tail.size()) + 1;
-  if (lag.position + 1 < first) {
+  if (lag.position + 1 < first || lag.until > stream.head) {
     return false;
   }
   for (int64_t seq = lag.position + 1; seq <= stream.head; ++seq) {
@@ -365,8 +365,18 @@ void Subscriber::send_page(Lag& lag, const Page& page, int64_t until) {
   if (page.complete && lag.position < until && !send_gap(lag, until + 1)) {
     return;
   }
-  if (lag.position >= lag.stream->head) {
+  settle(lag);
+}
+
+// A lag that has sent everything is over; one that is ahead of what this worker was told only waits for it.
+void Subscriber::settle(Lag& lag) {
+  if (lag.position < std::max(lag.stream->head, lag.until)) {
+    return;
+  }
+  if (lag.position == lag.stream->head) {
     end_lag(lag);
+  } else {
+    lag.initial = false;
   }
 }
 

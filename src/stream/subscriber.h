@@ -132,6 +132,7 @@ class Subscriber {
     LocalStream* stream;
     int64_t position;
     bool initial;  // belongs to the replay at connect
+    int64_t until = 0;  // the head of the follower's snapshot: stored up to here, perhaps not told to this worker yet
     std::vector<int64_t> own;  // entries the outlet was answered for while it lagged
   };
   struct CatchUp {
@@ -158,6 +159,7 @@ class Subscriber {
   Lag* lag_of(StreamId id);
   bool may_send(const Lag& lag) const;
   void end_lag(Lag& lag);
+  void settle(Lag& lag);
   void drop_lag(const LocalStream* stream);
   void finish_if_done();
   bool send_from_tail(Lag& lag);

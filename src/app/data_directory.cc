@@ -12,6 +12,8 @@
 namespace tidemark::app {
 namespace {
 
+constexpr const char* kLockName = "tidemark.lock";
+
 std::filesystem::path directory_of(const std::string& database_path) {
   const auto parent = std::filesystem::path(database_path).parent_path();
   return parent.empty() ? std::filesystem::path(".") : parent;
@@ -29,7 +31,7 @@ Result<DataDirectory> DataDirectory::open(const std::string& database_path) {
     }
     std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
   }
-  const std::string path = (directory / "tidemark.lock").string();
+  const std::string path = (directory / kLockName).string();
   const int lock = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock < 0) {
     return fail(Code::unavailable, "cannot open " + path + ": " + std::strerror(errno));
@@ -46,6 +48,19 @@ DataDirectory::~DataDirectory() {
   if (lock_ >= 0) {
     ::close(lock_);
   }
+}
+
+std::string DataDirectory::of(const std::string& database_path) { return directory_of(database_path).string(); }
+
+bool DataDirectory::is_held(const std::string& database_path) {
+  const std::string path = (directory_of(database_path) / kLockName).string();
+  const int lock = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (lock < 0) {
+    return false;
+  }
+  const bool held = ::flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(lock);
+  return held;
 }
 
 std::string DataDirectory::dev_secret_path(const std::string& database_path) {

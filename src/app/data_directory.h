@@ -15,6 +15,12 @@ class DataDirectory {
   DataDirectory& operator=(DataDirectory&&) = delete;
   ~DataDirectory();
 
+  // The directory of a database file, whether it is there or not.
+  static std::string of(const std::string& database_path);
+  // Whether some process holds it now.
+  static bool is_held(const std::string& database_path);
+  const std::string& path() const { return path_; }
+
   // The file in which a `--dev` node leaves the secret that it made for its run, for `tidemark token`.
   static std::string dev_secret_path(const std::string& database_path);
   Status write_dev_secret(const std::string& secret) const;

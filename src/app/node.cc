@@ -4,6 +4,7 @@
 #include <future>
 #include <sstream>
 
+#include "app/control_server.h"
 #include "app/store.h"
 #include "core/json.h"
 #include "core/log.h"
@@ -75,6 +76,7 @@ struct Node::Parts {
   std::unique_ptr<http::Rest> rest;
   std::unique_ptr<http::Server> http;
   std::unique_ptr<http::Server> metrics_http;
+  std::unique_ptr<ControlServer> control;
   bool started = false;
 };
 
@@ -220,7 +222,7 @@ Result<std::unique_ptr<Node>> Node::make(const Config& config, NodeOptions optio
   if (!store.ok()) {
     return store.error();
   }
-  auto keys = make_keys(config, store->session_key);
+  auto keys = make_keys(parts->config, store->session_key);
   if (!keys.ok()) {
     return keys.error();
   }
@@ -236,6 +238,11 @@ Result<std::unique_ptr<Node>> Node::make(const Config& config, NodeOptions optio
 
 Status Node::start() {
   Parts& parts = *parts_;
+  if (parts.options.closed) {
+    parts.started = true;
+    parts.workers->start();
+    return {};
+  }
   const Listener& metrics_listen =
       parts.config.session.metrics_listen ? parts.config.session.metrics_listen : parts.config.gateway.metrics_listen;
   if (parts.config.http.listen) {
@@ -250,12 +257,25 @@ Status Node::start() {
       return listening.error();
     }
   }
+  if (parts.store->directory) {
+    parts.control = std::make_unique<ControlServer>(
+        parts.store->directory->path(), ControlOptions{},
+        [this](const OperationRequest& request, const OperationAnswer& answer) { return operate(request, answer); });
+    // Before the workers, so that whoever sees the node ready finds it; operations wait for the workers.
+    if (const Status listening = parts.control->start(); !listening.ok()) {
+      return listening.error();
+    }
+  }
   parts.started = true;
   parts.workers->start();
   parts.sessions->start();
   parts.devices->start();
   parts.retention->start();
   return {};
+}
+
+Status Node::operate(const OperationRequest& request, const OperationAnswer& answer) {
+  return run_operation(Operated{parts_->config, *parts_->store, parts_->options.closed}, request, answer);
 }
 
 void Node::drain() {
@@ -284,6 +304,7 @@ void Node::stop() {
     return;
   }
   parts.started = false;
+  parts.control.reset();  // operations wait for workers and for the store: they end first
   parts.http->stop_listening();
   parts.metrics_http->stop_listening();
   auto ended = std::make_shared<std::promise<void>>();

@@ -8,11 +8,13 @@
 #include <string>
 
 #include "app/config.h"
+#include "app/operation.h"
 
 namespace tidemark::app {
 
 struct NodeOptions {
   bool dev = false;
+  bool closed = false;  // opens no door and starts no job of its own: for one operation
   std::function<void()> on_storage_failure;  // called once, on a storage thread: only a restart recovers
 };
 
@@ -30,6 +32,9 @@ class Node {
   void stop();
   // New keys and log level. What cannot be changed while running is not looked at.
   Status reload(const Config& config);
+
+  // What an operator asks (app/operation.h). Any thread that is no worker; waits; between start() and stop().
+  Status operate(const OperationRequest& request, const OperationAnswer& answer);
 
   int http_port() const;
   std::string openapi() const;

@@ -1,5 +1,7 @@
 #include "app/store.h"
 
+#include <algorithm>
+
 #include "conversation/conversation.h"
 #include "core/uuid.h"
 #include "device/device.h"
@@ -33,6 +35,14 @@ std::string random_hex(Random& random) {
 }
 
 }  // namespace
+
+int64_t newest_schema() {
+  int64_t newest = 0;
+  for (const storage::Migration& migration : all_migrations()) {
+    newest = std::max<int64_t>(newest, migration.number);
+  }
+  return newest;
+}
 
 std::optional<std::string> sqlite_path(const Config& config) {
   if (!config.storage.url.starts_with(kSqlite)) {

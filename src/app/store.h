@@ -26,6 +26,9 @@ struct Store {
 Result<Store> open_store(const Config& config, MetricRegistry& metrics, const Clock& clock, Random& random,
                          std::function<void()> on_failure);
 
+// The number of the newest migration that this program knows.
+int64_t newest_schema();
+
 // The database file of storage.url; nothing for memory:.
 std::optional<std::string> sqlite_path(const Config& config);
 

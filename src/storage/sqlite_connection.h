@@ -1,4 +1,4 @@
-// One SQLite connection with its prepared statements. Used only by sqlite_database.cc.
+// One SQLite connection with its prepared statements. Used only by the files storage/sqlite_*.
 //
 // Owner: one storage thread. Library errors leave as StatementFailed.
 #pragma once

@@ -1,0 +1,103 @@
+#include "app/operation.h"
+
+#include "app/store.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "storage/sqlite_backup.h"
+
+namespace tidemark::app {
+namespace {
+
+constexpr size_t kRequestDepth = 2;
+
+Status migrate(const Operated& node, const OperationAnswer& answer) {
+  const std::string applied = std::to_string(node.store.migrations);
+  answer.print("schema is up to date (" + applied + " migrations applied" +
+               (node.closed ? ")" : " when the running node started)"));
+  return {};
+}
+
+Status backup(const Operated& node, const OperationRequest& request, const OperationAnswer& answer) {
+  if (!request.file.starts_with('/')) {
+    return invalid_field("file", "the file of a backup must be an absolute path");
+  }
+  log_info("backup.started", {{"file", request.file}});
+  const Status done =
+      storage::backup_sqlite(*sqlite_path(node.config), request.file, request.force, answer.cancelled);
+  if (!done.ok()) {
+    log_warn("backup.failed", {{"file", request.file}, {"error", done.error().text}});
+    return done;
+  }
+  log_info("backup.done", {{"file", request.file}});
+  answer.print("backup written to " + request.file);
+  return {};
+}
+
+struct Row {
+  std::string_view command;
+  Status (*run)(const Operated&, const OperationRequest&, const OperationAnswer&);
+};
+constexpr Row kRows[] = {
+    {"migrate", [](const auto& node, const auto&, const auto& answer) { return migrate(node, answer); }},
+    {"backup", backup},
+};
+
+}  // namespace
+
+std::string to_json(const OperationRequest& request) {
+  std::string json;
+  JsonWriter(json)
+      .begin()
+      .field("command", request.command)
+      .field("file", request.file)
+      .field("force", request.force)
+      .end();
+  return json;
+}
+
+Result<OperationRequest> parse_operation(std::string_view line) {
+  simdjson::dom::parser parser;
+  const auto parsed = parse_json(parser, line, kRequestDepth);
+  if (!parsed.ok()) {
+    return parsed.error();
+  }
+  simdjson::dom::object object;
+  if (parsed->get(object) != simdjson::SUCCESS) {
+    return fail(Code::invalid_frame, "a request is a JSON object");
+  }
+  OperationRequest request;
+  Status status;
+  const auto take = [&](std::string_view name, std::string& value, bool required) {
+    std::string_view text;
+    const auto error = object[name].get(text);
+    if (error == simdjson::NO_SUCH_FIELD ? required : error != simdjson::SUCCESS) {
+      status = invalid_field(name, std::string(name) + " must be a string");
+    }
+    value = std::string(text);
+  };
+  take("command", request.command, true);
+  take("file", request.file, false);
+  const auto error = object["force"].get(request.force);
+  if (error != simdjson::SUCCESS && error != simdjson::NO_SUCH_FIELD) {
+    status = invalid_field("force", "force must be true or false");
+  }
+  if (!status.ok()) {
+    return status.error();
+  }
+  if (request.file.find('\0') != std::string::npos) {
+    return invalid_field("file", "a path has no NUL");
+  }
+  return request;
+}
+
+Status run_operation(const Operated& node, const OperationRequest& request, const OperationAnswer& answer) {
+  for (const Row& row : kRows) {
+    if (row.command == request.command) {
+      return row.run(node, request, answer);
+    }
+  }
+  return fail(Code::unknown_type, "this node knows no command " + request.command.substr(0, 64) +
+                                      ": node and subcommand are of different versions");
+}
+
+}  // namespace tidemark::app

@@ -4,9 +4,11 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <string>
 
+#include "account/keys.h"
 #include "app/bench/scenario.h"
 
 namespace tidemark::app {
@@ -62,14 +64,18 @@ int run(Arguments& arguments, Scenario scenario) {
   if (!secret) {
     return report_failure(secret.error(), 2);
   }
+  if (arguments.options.dialect == Dialect::raw && secret->empty()) {
+    *secret = Secret(std::string(account::kSecretBytesMin, '-'));  // nobody will see a token
+  }
   const Result<Accounts> accounts = Accounts::make(std::move(*secret), arguments.options.tenant);
   if (!accounts) {
     return report_failure(accounts.error(), 2);
   }
-  const Result<Target> target = parse_target(arguments.options.url);
+  Result<Target> target = parse_target(arguments.options.url);
   if (!target) {
     return report_failure(target.error(), target.error().code == Code::invalid_field ? 2 : 1);
   }
+  target->dialect = arguments.options.dialect;
   const Result<Report> report = scenario(arguments.options, *target, *accounts);
   if (!report) {
     return report_failure(report.error(), 1);
@@ -101,10 +107,24 @@ void add_common_options(CLI::App& command, Arguments& arguments) {
   command.footer(kFooter);
 }
 
-void add_message_options(CLI::App& command, BenchOptions& options) {
+void add_payload_option(CLI::App& command, BenchOptions& options) {
   command.add_option("--payload", options.payload, "Bytes of each message's content")
       ->check(CLI::Range(kPayloadBytesMin, kPayloadBytesMax))
       ->capture_default_str();
+}
+
+void add_dialect_option(CLI::App& command, BenchOptions& options) {
+  static const std::map<std::string, Dialect> kNames{{"tidemark", Dialect::tidemark}, {"raw", Dialect::raw}};
+  command
+      .add_option("--dialect", options.dialect,
+                  "tidemark, or raw: any WebSocket server that sends each message back as it is, to its sender "
+                  "(direct) or to everybody (fanout)")
+      ->transform(CLI::CheckedTransformer(kNames))
+      ->default_str("tidemark");
+}
+
+void add_message_options(CLI::App& command, BenchOptions& options) {
+  add_payload_option(command, options);
   auto* const window =
       command
           .add_option("--window", options.window,
@@ -157,6 +177,55 @@ void add_bench(CLI::App& root, int& exit_code) {
       ->check(CLI::Range(size_t{1}, kConnectionsMax / 2))
       ->capture_default_str();
 
+  direct.add_flag("--ephemeral", options.ephemeral, "Typing signals in place of messages: relayed, not stored");
+  add_dialect_option(fanout, options);
+  add_dialect_option(direct, options);
+
+  CLI::App& append = add_scenario(bench, "append", "Users who write to themselves: time until a message is durable",
+                                  run_append, arguments, exit_code);
+  add_message_options(append, options);
+  append.add_option("--senders", options.pairs, "Connections, each of its own user, which take turns")
+      ->check(CLI::Range(size_t{1}, kConnectionsMax))
+      ->capture_default_str();
+
+  CLI::App& storm = add_scenario(bench, "storm", "Devices with entries waiting for them return at once", run_storm,
+                                 arguments, exit_code);
+  add_payload_option(storm, options);
+  storm.add_option("--devices", options.devices, "Devices, each of its own user")
+      ->check(CLI::Range(size_t{1}, kConnectionsMax))
+      ->capture_default_str();
+  storm.add_option("--entries", options.entries, "Messages that wait for each device")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  storm.add_option("--at-once", options.at_once, "Handshakes in flight; more than the listener's backlog only wait")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+
+  CLI::App& history = add_scenario(bench, "history", "Reading what is stored, one request after another", run_history,
+                                   arguments, exit_code);
+  add_payload_option(history, options);
+  history
+      .add_option("--read", options.read,
+                  "messages: the newest ones of a conversation, over WebSocket; conversations: the list with unread "
+                  "counts, over REST; session: one session, over REST")
+      ->check(CLI::IsMember({"messages", "conversations", "session"}))
+      ->capture_default_str();
+  history.add_option("--seconds", options.seconds, "How long to ask")
+      ->check(CLI::Range(0.001, 86'400.0))
+      ->capture_default_str();
+  history.add_option("--stored", options.stored, "Messages in the conversation")
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
+  history.add_option("--limit", options.limit, "Messages of one request")
+      ->check(CLI::Range(1, 200))
+      ->capture_default_str();
+  history.add_option("--readers", options.readers, "Connections that ask, one request of each at a time")
+      ->check(CLI::Range(size_t{1}, kConnectionsMax))
+      ->capture_default_str();
+  history.add_option("--conversations", options.conversations, "Conversations in the list")
+      ->check(CLI::Range(1, 200))
+      ->capture_default_str();
+
   CLI::App& idle = add_scenario(bench, "idle", "Connections that do nothing: connects a second, memory of each",
                                 run_idle, arguments, exit_code);
   idle.add_option("--connections", options.connections, "Connections, each of its own user and device")
@@ -165,9 +234,18 @@ void add_bench(CLI::App& root, int& exit_code) {
   idle.add_option("--group-size", options.group_size, "Users in one conversation; 0: nobody is in any")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
+  idle.add_option("--conversations", options.groups, "Conversations of each user")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
   idle.add_option("--hold", options.hold, "Seconds to stay before memory is measured")
       ->check(CLI::Range(0.0, 86'400.0))
       ->capture_default_str();
+  idle.add_option("--burst", options.burst,
+                  "Messages into each conversation at once after that; memory is measured again when everybody has "
+                  "them and --hold is over")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  add_dialect_option(idle, options);
 }
 
 }  // namespace tidemark::app

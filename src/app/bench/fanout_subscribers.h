@@ -25,6 +25,7 @@ class FanoutSubscribers {
     std::string conversation_id;
     int64_t first_seq = 1;  // of message 0; nobody else writes, so that the others follow without gaps
     size_t payload_bytes = 0;
+    bool raw = false;  // frames are contents, with nothing around them
   };
 
   FanoutSubscribers(size_t count, Expectation expected);
@@ -57,6 +58,7 @@ class FanoutSubscribers {
     Stamp stamp;
   };
 
+  Status parse_raw(SequenceCheck& check, std::string_view frame, Instant received, uint64_t sent);
   Status parse(SequenceCheck& check, std::string_view frame, Instant received, uint64_t sent);
   void note(SequenceCheck& check, const Stamp& stamp, Instant received);
 

@@ -19,10 +19,11 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr size_t kReadBytes = 256 * 1024;
-constexpr size_t kHandshakesAtOnce = 256;  // well below a listener's usual backlog of 4096
 constexpr size_t kPortsPerAddress = 20'000;  // of the 28,232 that Linux gives out by default
 constexpr milliseconds kTurnMax{100};
 constexpr seconds kOpenPatience{20};
+constexpr milliseconds kReturnMin{50};  // to a server that had no room
+constexpr uint64_t kReturnSpreadMs = 200;
 constexpr seconds kClosePatience{2};
 constexpr gateway::FrameLimits kLimits{.message_bytes = 64 * 1024 * 1024, .fragments = 65'536, .allow_binary = false};
 
@@ -44,17 +45,19 @@ LoadClient::~LoadClient() {
   }
 }
 
-Status LoadClient::open(size_t count, const LoginOf& login_of, bool several_addresses) {
+Status LoadClient::open(size_t count, const LoginOf& login_of, const Opening& opening) {
+  opening_ = opening;
   connections_.reserve(count);
   Instant last_progress = clock_.now();
   while (ready_ < count && failure_.ok()) {
-    while (connections_.size() < count && connections_.size() - ready_ < kHandshakesAtOnce && failure_.ok()) {
+    while (connections_.size() < count && connections_.size() - ready_ < opening_.handshakes_at_once && failure_.ok()) {
       const size_t number = connections_.size();
       connections_.push_back(Connection{.decoder = gateway::FrameDecoder(kLimits, gateway::Side::client)});
-      if (Status started = start(number, login_of(number), several_addresses); !started) {
+      if (Status started = start(number, login_of(number)); !started) {
         fail_with(started.error());
       }
     }
+    start_again(login_of);
     const size_t ready_before = ready_;
     turn(kTurnMax);
     if (ready_ != ready_before) {
@@ -67,7 +70,29 @@ Status LoadClient::open(size_t count, const LoginOf& login_of, bool several_addr
   return failure_;
 }
 
-Status LoadClient::start(size_t number, const Login& login, bool several_addresses) {
+// A server that has no room now has it a little later; its clients come at different times.
+void LoadClient::come_back(size_t number) {
+  ++refusals_;
+  drop(number);
+  returning_.push_back({clock_.now() + kReturnMin + milliseconds(random_.below(kReturnSpreadMs)), number});
+}
+
+void LoadClient::start_again(const LoginOf& login_of) {
+  const Instant now = clock_.now();
+  std::erase_if(returning_, [&](const Returning& one) {
+    if (one.when > now) {
+      return false;
+    }
+    Connection& connection = connections_[one.number];
+    connection.head.clear();
+    if (Status started = start(one.number, login_of(one.number)); !started) {
+      fail_with(started.error());
+    }
+    return true;
+  });
+}
+
+Status LoadClient::start(size_t number, const Login& login) {
   Connection& connection = connections_[number];
   connection.socket = ::socket(target_.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (connection.socket < 0) {
@@ -76,7 +101,7 @@ Status LoadClient::start(size_t number, const Login& login, bool several_address
   ++live_;
   const int on = 1;
   setsockopt(connection.socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (several_addresses) {
+  if (opening_.several_addresses) {
     sockaddr_in local{};
     local.sin_family = AF_INET;
     local.sin_addr.s_addr = htonl(INADDR_LOOPBACK + static_cast<uint32_t>(login.address_number / kPortsPerAddress));
@@ -91,7 +116,7 @@ Status LoadClient::start(size_t number, const Login& login, bool several_address
     return fail(Code::unavailable, system_text(("connect to " + target_.authority).c_str()));
   }
   connection.stage = Stage::handshake;
-  connection.out = handshake_.request(login.token, login.device);
+  connection.out = handshake_.request(login.token, login.device, login.replay);
   connection.blocked = true;
   return poller_.add(connection.socket, number, EPOLLIN | EPOLLOUT);
 }
@@ -162,15 +187,22 @@ void LoadClient::on_readable(size_t number) {
 void LoadClient::on_handshake_bytes(size_t number, std::span<char> bytes) {
   Connection& connection = connections_[number];
   connection.head.append(bytes.data(), bytes.size());
-  const Result<std::optional<size_t>> answer = handshake_.read_answer(connection.head);
+  const Result<LoadHandshake::Answer> answer = handshake_.read_answer(connection.head);
   if (!answer) {
     fail_with(answer.error());
     return;
   }
-  if (answer->has_value()) {
+  if (answer->retry) {
+    come_back(number);
+  } else if (answer->size > 0) {
     connection.stage = Stage::welcome;
+    if (target_.dialect == Dialect::raw) {
+      connection.stage = Stage::open;
+      ++ready_;
+      last_welcome_ = clock_.now();
+    }
     std::string head = std::exchange(connection.head, {});
-    on_frames(number, std::span(head).subspan(**answer), clock_.now());
+    on_frames(number, std::span(head).subspan(answer->size), clock_.now());
   }
 }
 
@@ -219,6 +251,9 @@ void LoadClient::on_early_text(size_t number, std::string_view text, Instant rec
   } else if (frame->type == "synced") {
     stage = Stage::open;
     ++ready_;
+    handler_.on_synced(number, received);
+  } else {
+    handler_.on_replayed(number, text, received);
   }
 }
 

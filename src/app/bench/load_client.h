@@ -29,6 +29,9 @@ class LoadHandler {
   virtual ~LoadHandler() = default;
   // A text frame of an open connection; `received` is when the read that brought it returned.
   virtual void on_text(size_t connection, std::string_view payload, Instant received) = 0;
+  // The same before its `synced`, and the `synced` itself.
+  virtual void on_replayed(size_t, std::string_view, Instant) {}
+  virtual void on_synced(size_t, Instant) {}
   // After all that was ready has been read and before anything is written; at least every 100 ms.
   virtual void on_turn() {}
 };
@@ -43,20 +46,27 @@ class LoadClient {
     std::string token;
     std::string device;
     size_t address_number = 0;  // of the connection among those of all threads: chooses the local address
+    bool replay = false;        // what the device has not confirmed comes first
   };
   using LoginOf = std::function<Login(size_t connection)>;
+  struct Opening {
+    bool several_addresses = false;  // connect from 127.0.0.1, 127.0.0.2, …: one address has too few ports
+    size_t handshakes_at_once = 256;  // a listener's usual backlog is 4096
+  };
 
   LoadClient(const Target& target, LoadHandler& handler);
   LoadClient(const LoadClient&) = delete;
   LoadClient& operator=(const LoadClient&) = delete;
   ~LoadClient();
 
-  // Opens connections 0 to `count` - 1, a few hundred handshakes at once, and returns when each has had its `welcome`
-  // and its `synced`: from then on everything is live. Once per object. `several_addresses`: connect from 127.0.0.1,
-  // 127.0.0.2, … because one address has too few ports.
-  Status open(size_t count, const LoginOf& login_of, bool several_addresses);
+  // Opens connections 0 to `count` - 1 and returns when each has had its `welcome` and its `synced` (raw: its answer to
+  // the handshake): from then on everything is live. Who is told that there is no room (503) comes back a little later.
+  // Once per object.
+  Status open(size_t count, const LoginOf& login_of, const Opening& opening);
   // When the last `welcome` came.
   Instant last_welcome() const { return last_welcome_; }
+  // How often there was no room.
+  uint64_t refusals() const { return refusals_; }
 
   // Turns until stop() or the first failure, which it returns.
   Status run();
@@ -85,7 +95,9 @@ class LoadClient {
   };
 
   void turn(std::chrono::milliseconds longest);
-  Status start(size_t number, const Login& login, bool several_addresses);
+  Status start(size_t number, const Login& login);
+  void come_back(size_t number);
+  void start_again(const LoginOf& login_of);
   void on_readable(size_t number);
   void on_handshake_bytes(size_t number, std::span<char> bytes);
   void on_frames(size_t number, std::span<char> bytes, Instant received);
@@ -103,10 +115,17 @@ class LoadClient {
   LoadHandshake handshake_;
   IncomingReader reader_;
   std::vector<Connection> connections_;
+  struct Returning {
+    Instant when;
+    size_t number;
+  };
+  std::vector<Returning> returning_;  // to a server that had no room
   std::vector<size_t> dirty_;
   std::vector<char> read_buffer_;
   size_t live_ = 0;  // sockets that are open
   size_t ready_ = 0;
+  Opening opening_;
+  uint64_t refusals_ = 0;
   Instant last_welcome_{};
   bool stopped_ = false;
   Status failure_;

@@ -1,7 +1,6 @@
 // The client's side of the WebSocket opening handshake (RFC 6455, section 4.1).
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,12 +15,17 @@ class LoadHandshake {
  public:
   LoadHandshake(const Target& target, Random& random);
 
-  // The request to upgrade as `device`, which starts at the heads of its streams.
-  std::string request(const std::string& token, const std::string& device) const;
+  // The request to upgrade as `device`, which starts at its cursors or at the heads of its streams. To a server of the
+  // raw dialect: a request that names nobody.
+  std::string request(const std::string& token, const std::string& device, bool replay) const;
 
-  // Reads the head of the answer out of what has arrived: how many bytes it has, or none if it is not complete.
-  // unavailable if it is anything but agreement; the text has the server's words.
-  Result<std::optional<size_t>> read_answer(std::string_view arrived) const;
+  struct Answer {
+    size_t size = 0;  // of the head; 0: it is not complete
+    bool retry = false;  // the server has no room now (503): try again
+  };
+  // Reads the head of the answer out of what has arrived. unavailable if it is anything but agreement or a request to
+  // come back; the text has the server's words.
+  Result<Answer> read_answer(std::string_view arrived) const;
 
  private:
   const Target& target_;

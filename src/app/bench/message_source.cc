@@ -30,7 +30,21 @@ bool read_digits(std::string_view digits, uint64_t& number) {
   return parsed.ec == std::errc() && parsed.ptr == digits.data() + digits.size();
 }
 
+void write_stamp_at(char* content, const Stamp& stamp) {
+  write_digits(content, kNumberDigits, stamp.number);
+  write_digits(content + kTimeAt, kTimeDigits, static_cast<uint64_t>(stamp.due.time_since_epoch().count()));
+}
+
 }  // namespace
+
+std::string stamped_content(const Stamp& stamp, size_t payload_bytes) {
+  TIDEMARK_CHECK(payload_bytes >= kPayloadBytesMin);
+  std::string content(payload_bytes, kFiller);
+  content[kNumberDigits] = ' ';
+  content[kFillerAt - 1] = ' ';
+  write_stamp_at(content.data(), stamp);
+  return content;
+}
 
 std::optional<Stamp> read_stamp(std::string_view content, size_t payload_bytes) {
   if (content.size() != payload_bytes || payload_bytes < kPayloadBytesMin || content[kNumberDigits] != ' ' ||
@@ -49,11 +63,8 @@ std::optional<Stamp> read_stamp(std::string_view content, size_t payload_bytes) 
 
 MessageSource::MessageSource(std::string_view address, std::string_view receiver, size_t payload_bytes, Random& random)
     : random_(random) {
-  TIDEMARK_CHECK(payload_bytes >= kPayloadBytesMin);
   const std::string id(make_uuid7(SystemClock(), random).str().size(), '-');
-  std::string content(payload_bytes, kFiller);
-  content[kNumberDigits] = ' ';
-  content[kFillerAt - 1] = ' ';
+  const std::string content = stamped_content({}, payload_bytes);
   JsonWriter(text_)
       .begin()
       .field("type", "message")
@@ -65,12 +76,17 @@ MessageSource::MessageSource(std::string_view address, std::string_view receiver
   id_at_ = text_.rfind(id);
 }
 
+MessageSource::MessageSource(size_t payload_bytes, Random& random)
+    : random_(random), text_(stamped_content({}, payload_bytes)) {}
+
 std::string_view MessageSource::next(Instant due) {
   const Stamp stamp{sent_++, due};
+  write_stamp_at(&text_[content_at_], stamp);
+  if (id_at_ == 0) {
+    return text_;
+  }
   std::string id = make_uuid7(SystemClock(), random_).str();
   std::memcpy(&text_[id_at_], id.data(), id.size());
-  write_digits(&text_[content_at_], kNumberDigits, stamp.number);
-  write_digits(&text_[content_at_ + kTimeAt], kTimeDigits, static_cast<uint64_t>(due.time_since_epoch().count()));
   unanswered_.push_back({std::move(id), stamp});
   return text_;
 }
@@ -106,11 +122,16 @@ Result<Incoming> IncomingReader::read(std::string_view frame) {
                {"id", &incoming.id},
                {"conversation_id", &incoming.conversation_id},
                {"content", &incoming.content},
+               {"user_id", &incoming.user_id},
                {"code", &incoming.code},
                {"error", &incoming.error}};
   for (const auto& [name, value] : object) {
     if (name == "seq") {
       std::ignore = value.get(incoming.seq);
+      continue;
+    }
+    if (name == "is_typing") {
+      std::ignore = value.get(incoming.is_typing);
       continue;
     }
     for (const auto& text : texts) {

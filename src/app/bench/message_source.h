@@ -23,7 +23,9 @@ struct Stamp {
   Instant due{};
 };
 
-// The stamp of a content that a MessageSource made, none if even one byte of it is not as it was made.
+// A content of at least kPayloadBytesMin bytes with a stamp in it.
+std::string stamped_content(const Stamp& stamp, size_t payload_bytes);
+// The stamp of a content that was made so, none if even one byte of it is not as it was made.
 std::optional<Stamp> read_stamp(std::string_view content, size_t payload_bytes);
 
 // The fields of a server's frame that matter here; empty or 0 where it has none. Views into the reader's buffer.
@@ -32,9 +34,11 @@ struct Incoming {
   std::string_view id;
   std::string_view conversation_id;
   std::string_view content;
+  std::string_view user_id;
   std::string_view code;   // of an error
   std::string_view error;  // its text
   int64_t seq = 0;
+  bool is_typing = false;
 };
 
 // Owner: one thread. What read() returns is valid until the next read().
@@ -57,6 +61,8 @@ class MessageSource {
  public:
   // `address` is "to" or "conversation_id", `receiver` its value. `random` outlives this.
   MessageSource(std::string_view address, std::string_view receiver, size_t payload_bytes, Random& random);
+  // Contents alone, which nobody answers.
+  static MessageSource raw(size_t payload_bytes, Random& random) { return MessageSource(payload_bytes, random); }
 
   // The next message as JSON, valid until the next call.
   std::string_view next(Instant due);
@@ -73,6 +79,8 @@ class MessageSource {
   uint64_t unanswered() const { return unanswered_.size(); }
 
  private:
+  MessageSource(size_t payload_bytes, Random& random);
+
   struct Unanswered {
     std::string id;
     Stamp stamp;
@@ -80,7 +88,7 @@ class MessageSource {
 
   Random& random_;
   std::string text_;
-  size_t id_at_ = 0;
+  size_t id_at_ = 0;  // 0: there is none
   size_t content_at_ = 0;
   uint64_t sent_ = 0;
   std::deque<Unanswered> unanswered_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <utility>
 
 #include "core/json.h"
 
@@ -31,6 +32,12 @@ double bytes_each(const Report& report) {
   return static_cast<double>(grown) / static_cast<double>(report.connections);
 }
 
+// What is resident after a burst, of what was resident before it.
+double burst_percent(const Report& report) {
+  return 100 * static_cast<double>(report.server_after_burst->resident_bytes) /
+         static_cast<double>(report.server_after->resident_bytes);
+}
+
 double own_cpu_share(const Report& report) {
   return report.elapsed.count() > 0 ? seconds_of(report.own_cpu) / seconds_of(report.elapsed) : 0;
 }
@@ -49,34 +56,73 @@ std::string latency_json(const Histogram& histogram) {
                      microseconds_of(histogram.max()));
 }
 
+// The latencies that were measured.
+template <class Visit>
+void each_latency(const Report& report, Visit visit) {
+  const std::pair<const char*, const Histogram*> all[] = {{"ack", &report.ack_latency},
+                                                          {"delivery", &report.delivery_latency},
+                                                          {"synced", &report.synced_latency},
+                                                          {"answer", &report.answer_latency}};
+  for (const auto& [name, histogram] : all) {
+    if (histogram->count() > 0) {
+      visit(name, *histogram);
+    }
+  }
+}
+
 void add_message_lines(const Report& report, std::string& out) {
   const auto end = std::back_inserter(out);
-  fmt::format_to(end, "{:<12}{:>10}{:>14.0f} /s\n", "messages", report.messages, per_second(report.messages, report));
-  fmt::format_to(end, "{:<12}{:>10}{:>14.0f} /s\n", "deliveries", report.deliveries,
-                 per_second(report.deliveries, report));
-  fmt::format_to(end, "{:<12}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "latency, ms", "p50", "p90", "p99", "p99.9", "max");
-  out += latency_line("ack", report.ack_latency);
-  out += latency_line("delivery", report.delivery_latency);
-  fmt::format_to(end, "{:<12}{} lost, {} doubled, {} out of order, {} unanswered\n",
-                 report.verified() ? "verified" : "WRONG", report.violations.lost, report.violations.doubled,
-                 report.violations.out_of_order, report.unanswered);
+  const std::pair<const char*, uint64_t> counts[] = {
+      {"messages", report.messages}, {"deliveries", report.deliveries}, {"requests", report.requests}};
+  for (const auto& [name, count] : counts) {
+    if (count > 0) {
+      fmt::format_to(end, "{:<12}{:>10}{:>14.0f} /s\n", name, count, per_second(count, report));
+    }
+  }
+  bool first = true;
+  each_latency(report, [&](const char* name, const Histogram& histogram) {
+    if (std::exchange(first, false)) {
+      fmt::format_to(end, "{:<12}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "latency, ms", "p50", "p90", "p99", "p99.9", "max");
+    }
+    out += latency_line(name, histogram);
+  });
+  if (report.messages + report.deliveries > 0 || report.server_after_burst) {
+    fmt::format_to(end, "{:<12}{} lost, {} doubled, {} out of order, {} unanswered\n",
+                   report.verified() ? "verified" : "WRONG", report.violations.lost, report.violations.doubled,
+                   report.violations.out_of_order, report.unanswered);
+  }
 }
+
+double mebibytes(int64_t bytes) { return static_cast<double>(bytes) / 1048576; }
 
 void add_server_lines(const Report& report, std::string& out) {
   const auto end = std::back_inserter(out);
   fmt::format_to(end, "{:<12}", "server CPU");
   if (report.messages > 0) {
-    fmt::format_to(end, "{:.2f} us for each delivery, {:.2f} us for each message\n",
-                   cpu_each(report, report.deliveries), cpu_each(report, report.messages));
+    if (report.deliveries > 0) {
+      fmt::format_to(end, "{:.2f} us for each delivery, ", cpu_each(report, report.deliveries));
+    }
+    fmt::format_to(end, "{:.2f} us for each message\n", cpu_each(report, report.messages));
+  } else if (report.requests > 0) {
+    fmt::format_to(end, "{:.2f} us for each request\n", cpu_each(report, report.requests));
   } else {
     fmt::format_to(end, "{:.2f} us for each connection\n", cpu_each(report, report.connections));
   }
   fmt::format_to(end, "{:<12}{:.1f} MiB resident, {:.1f} MiB before\n", "server RSS",
-                 static_cast<double>(report.server_after->resident_bytes) / 1048576,
-                 static_cast<double>(report.server_before->resident_bytes) / 1048576);
-  if (report.messages == 0 && report.connections > 0) {
+                 mebibytes(report.server_after->resident_bytes), mebibytes(report.server_before->resident_bytes));
+  if (report.messages == 0 && report.connections > 0 && report.requests == 0) {
     fmt::format_to(end, "{:<12}{:.0f} bytes for each connection\n", "", bytes_each(report));
   }
+  if (report.server_after_burst) {
+    fmt::format_to(end, "{:<12}{:.1f} MiB resident after the burst: {:.1f} %\n", "",
+                   mebibytes(report.server_after_burst->resident_bytes), burst_percent(report));
+  }
+}
+
+// "delivery" for "deliveries".
+std::string singular(std::string_view plural) {
+  return plural.ends_with("ies") ? std::string(plural.substr(0, plural.size() - 3)) + "y"
+                                 : std::string(plural.substr(0, plural.size() - 1));
 }
 
 }  // namespace
@@ -88,9 +134,10 @@ std::string to_table(const Report& report) {
   if (report.connects_per_second) {
     fmt::format_to(end, "{:<12}{:>10}{:>14.0f} /s\n", "connections", report.connections, *report.connects_per_second);
   }
-  if (report.messages > 0) {
-    add_message_lines(report, out);
+  if (report.refusals > 0) {
+    fmt::format_to(end, "{:<12}{:>10} connections were told to come back later\n", "refused", report.refusals);
   }
+  add_message_lines(report, out);
   if (report.server_before && report.server_after) {
     add_server_lines(report, out);
   }
@@ -109,29 +156,41 @@ std::string to_json_text(const Report& report) {
   if (report.connects_per_second) {
     json.raw("connects_per_s", fmt::format("{:.1f}", *report.connects_per_second));
   }
-  if (report.messages > 0) {
-    json.field("messages", static_cast<int64_t>(report.messages))
-        .field("deliveries", static_cast<int64_t>(report.deliveries))
-        .raw("messages_per_s", fmt::format("{:.1f}", per_second(report.messages, report)))
-        .raw("deliveries_per_s", fmt::format("{:.1f}", per_second(report.deliveries, report)))
-        .raw("ack_us", latency_json(report.ack_latency))
-        .raw("delivery_us", latency_json(report.delivery_latency))
-        .field("lost", static_cast<int64_t>(report.violations.lost))
-        .field("doubled", static_cast<int64_t>(report.violations.doubled))
-        .field("out_of_order", static_cast<int64_t>(report.violations.out_of_order))
-        .field("unanswered", static_cast<int64_t>(report.unanswered));
+  if (report.refusals > 0) {
+    json.field("refusals", static_cast<int64_t>(report.refusals));
   }
+  const std::pair<const char*, uint64_t> counts[] = {
+      {"messages", report.messages}, {"deliveries", report.deliveries}, {"requests", report.requests}};
+  for (const auto& [name, count] : counts) {
+    if (count > 0) {
+      json.field(name, static_cast<int64_t>(count))
+          .raw(std::string(name) + "_per_s", fmt::format("{:.1f}", per_second(count, report)));
+    }
+  }
+  each_latency(report, [&json](const char* name, const Histogram& histogram) {
+    json.raw(std::string(name) + "_us", latency_json(histogram));
+  });
+  json.field("lost", static_cast<int64_t>(report.violations.lost))
+      .field("doubled", static_cast<int64_t>(report.violations.doubled))
+      .field("out_of_order", static_cast<int64_t>(report.violations.out_of_order))
+      .field("unanswered", static_cast<int64_t>(report.unanswered));
   if (report.server_before && report.server_after) {
     json.field("server_cpu_us", (report.server_after->cpu - report.server_before->cpu).count())
         .field("server_rss_before_bytes", report.server_before->resident_bytes)
         .field("server_rss_after_bytes", report.server_after->resident_bytes);
-    if (report.messages > 0) {
-      json.raw("server_cpu_us_per_delivery", fmt::format("{:.3f}", cpu_each(report, report.deliveries)))
-          .raw("server_cpu_us_per_message", fmt::format("{:.3f}", cpu_each(report, report.messages)));
-    } else if (report.connections > 0) {
+    for (const auto& [name, count] : counts) {
+      if (count > 0) {
+        json.raw("server_cpu_us_per_" + singular(name), fmt::format("{:.3f}", cpu_each(report, count)));
+      }
+    }
+    if (report.messages + report.requests == 0 && report.connections > 0) {
       json.raw("server_cpu_us_per_connection", fmt::format("{:.3f}", cpu_each(report, report.connections)))
           .raw("server_bytes_per_connection", fmt::format("{:.1f}", bytes_each(report)));
     }
+  }
+  if (report.server_after_burst) {
+    json.field("server_rss_after_burst_bytes", report.server_after_burst->resident_bytes)
+        .raw("server_rss_after_burst_percent", fmt::format("{:.1f}", burst_percent(report)));
   }
   json.raw("own_cpu_share", fmt::format("{:.3f}", own_cpu_share(report))).field("verified", report.verified()).end();
   return out + '\n';

@@ -23,14 +23,19 @@ struct Report {
   uint64_t unanswered = 0;  // messages without a `sent`
   Histogram ack_latency;       // from when a message was due to be sent until its `sent`
   Histogram delivery_latency;  // the same until it arrived
+  Histogram synced_latency;    // from when all devices returned until one had everything
+  Histogram answer_latency;    // from a request to its answer
+  uint64_t requests = 0;
   Violations violations;
 
   uint64_t connections = 0;
   std::optional<double> connects_per_second;
+  uint64_t refusals = 0;  // connections that were told to come back later
 
   // Of the server: at the start and at the end of what was measured.
   std::optional<ProcessStats> server_before;
   std::optional<ProcessStats> server_after;
+  std::optional<ProcessStats> server_after_burst;
   std::chrono::microseconds own_cpu{};
 
   // Whether every message was answered and delivered once and in order.

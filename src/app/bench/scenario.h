@@ -33,17 +33,32 @@ struct BenchOptions {
   uint64_t messages = 0;   // of all senders together; 0: for `seconds`
   double seconds = 5;
 
-  size_t subscribers = 1000;   // fanout
-  size_t pairs = 100;          // direct
-  size_t connections = 1000;   // idle
-  size_t group_size = 100;     // idle: users to a conversation; 0: none
-  double hold = 1;             // idle: seconds from the last connection to the second look at the server
+  Dialect dialect = Dialect::tidemark;  // fanout, direct, idle
+  size_t subscribers = 1000;            // fanout
+  size_t pairs = 100;                   // direct; append: senders
+  bool ephemeral = false;               // direct: typing signals
+  size_t connections = 1000;            // idle
+  size_t group_size = 100;              // idle: users to a conversation; 0: none
+  size_t groups = 1;                    // idle: conversations of each user
+  double hold = 1;                      // idle: seconds from the last connection to the second look at the server
+  size_t burst = 0;                     // idle: messages into each conversation before a third look
+  size_t devices = 10'000;              // storm
+  size_t entries = 20;                  // storm: waiting for each device
+  size_t at_once = 2000;                // storm: handshakes in flight
+  std::string read = "messages";        // history
+  size_t stored = 10'000;               // history of messages: in the conversation
+  size_t readers = 10;                  // history of messages
+  size_t limit = 50;                    // history of messages: of one request
+  size_t conversations = 200;           // history of conversations
 };
 
 // Each opens its connections, measures and closes them; waits until that is done. unavailable with the first thing that
 // was not as it should be, if the measurement could not be carried through.
 Result<Report> run_fanout(const BenchOptions& options, const Target& target, const Accounts& accounts);
 Result<Report> run_direct(const BenchOptions& options, const Target& target, const Accounts& accounts);
+Result<Report> run_append(const BenchOptions& options, const Target& target, const Accounts& accounts);
+Result<Report> run_storm(const BenchOptions& options, const Target& target, const Accounts& accounts);
+Result<Report> run_history(const BenchOptions& options, const Target& target, const Accounts& accounts);
 Result<Report> run_idle(const BenchOptions& options, const Target& target, const Accounts& accounts);
 
 // Runs `work` for 0 to `threads` - 1, each on its own thread (one: on the caller's), and returns the first failure.
@@ -73,6 +88,8 @@ class Measurement {
   Measurement(const BenchOptions& options, Report& report);
   // Fills in server_before, server_after (if a pid was given) and own_cpu. not_found if there is no such process.
   Status finish();
+  // Fills in server_after_burst.
+  Status look_after_burst() { return look(report_.server_after_burst); }
 
  private:
   Status look(std::optional<ProcessStats>& stats) const;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/bench/fanout_subscribers.h"
+#include "app/bench/rest_client.h"
 #include "app/bench/scenario.h"
 
 namespace tidemark::app {
@@ -27,6 +28,7 @@ struct FanoutRun {
   std::atomic<uint64_t> sent{0};                       // rises before a message leaves
   std::atomic<bool> stop{false};
 
+  bool raw() const { return target.dialect == Dialect::raw; }
   void stop_all();
 };
 
@@ -34,7 +36,9 @@ struct FanoutRun {
 class Publisher {
  public:
   explicit Publisher(FanoutRun& run)
-      : run_(run), source_("conversation_id", run.group.conversation_id, run.options.payload, random_) {}
+      : run_(run),
+        source_(run.raw() ? MessageSource::raw(run.options.payload, random_)
+                          : MessageSource("conversation_id", run.group.conversation_id, run.options.payload, random_)) {}
 
   void begin(Instant start) {
     const BenchOptions& options = run_.options;
@@ -68,7 +72,8 @@ class FanoutThread final : public LoadHandler {
       : run_(run),
         client_(run.target, *this),
         share_(share_of(run.options.subscribers, run.options.threads, thread)),
-        subscribers_(share_.count, {run.group.conversation_id, run.group.last_seq + 1, run.options.payload}) {
+        subscribers_(share_.count,
+                     {run.group.conversation_id, run.group.last_seq + 1, run.options.payload, run.raw()}) {
     if (thread == 0) {
       publisher_.emplace(run);
     }
@@ -81,7 +86,7 @@ class FanoutThread final : public LoadHandler {
       const std::string user = publishes ? run_.accounts.user("p", 0) : run_.accounts.user("s", number);
       return LoadClient::Login{run_.accounts.token(user), "bench", number};
     };
-    return client_.open(share_.count + (publisher_ ? 1 : 0), login_of, several_addresses);
+    return client_.open(share_.count + (publisher_ ? 1 : 0), login_of, {.several_addresses = several_addresses});
   }
 
   // Until FanoutRun::stop, which a failure sets for all.
@@ -152,6 +157,9 @@ void FanoutRun::stop_all() {
 }
 
 Status Publisher::on_text(std::string_view payload, Instant received) {
+  if (run_.raw()) {
+    return {};  // its own message, perhaps
+  }
   const Result<Incoming> frame = reader_.read(payload);
   if (!frame) {
     return frame.error();
@@ -205,15 +213,18 @@ Status open_all(FanoutRun& run) {
   if (Status reserved = reserve_sockets(connections); !reserved) {
     return reserved;
   }
-  std::vector<std::string> members;
-  for (size_t i = 0; i < options.subscribers; ++i) {
-    members.push_back(run.accounts.user("s", i));
+  if (!run.raw()) {
+    std::vector<std::string> members;
+    for (size_t i = 0; i < options.subscribers; ++i) {
+      members.push_back(run.accounts.user("s", i));
+    }
+    RestClient owner(run.target, run.accounts, run.accounts.user("p", 0));
+    Result<Group> group = create_group(owner, members);
+    if (!group) {
+      return group.error();
+    }
+    run.group = std::move(*group);
   }
-  Result<Group> group = create_group(run.target, run.accounts, run.accounts.user("p", 0), members);
-  if (!group) {
-    return group.error();
-  }
-  run.group = std::move(*group);
   for (size_t i = 0; i < options.threads; ++i) {
     run.threads.push_back(std::make_unique<FanoutThread>(run, i));
   }

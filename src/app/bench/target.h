@@ -13,6 +13,12 @@
 
 namespace tidemark::app {
 
+// What a server speaks.
+enum class Dialect : uint8_t {
+  tidemark,
+  raw,  // nothing: what one client sends comes back to it (echo) or to all (broadcast), byte for byte
+};
+
 struct Target {
   std::string host;  // IPv6 without brackets
   uint16_t port = 80;
@@ -20,6 +26,7 @@ struct Target {
   std::string path;       // of the WebSocket, without a query
   sockaddr_storage address{};
   socklen_t address_size = 0;
+  Dialect dialect = Dialect::tidemark;
 };
 
 // Splits ws://HOST[:PORT][/PATH] (http:// is taken as ws://) and looks the host up, which may wait for a name server.
@@ -44,15 +51,5 @@ class Accounts {
   std::string tenant_;
   std::string prefix_;
 };
-
-struct Group {
-  std::string conversation_id;
-  int64_t last_seq = 0;
-};
-
-// Creates a group over REST in the name of `owner`. Waits up to 60 s. unavailable if the server did not answer as
-// expected; the text has its answer.
-Result<Group> create_group(const Target& target, const Accounts& accounts, const std::string& owner,
-                           const std::vector<std::string>& members);
 
 }  // namespace tidemark::app

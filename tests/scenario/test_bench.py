@@ -1,0 +1,146 @@
+"""`tidemark bench`: every scenario against a real node, and what it says of servers that lose, repeat or reorder."""
+import asyncio
+import json
+import os
+
+import pytest
+import websockets
+
+from support import tokens
+from support.server import FAST, Server, binary
+
+UNLIMITED = {"limits.messages_per_second": 1000000, "limits.messages_burst": 1000000}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("bench"), {**FAST, **UNLIMITED}).start()
+    yield server
+    server.stop()
+
+
+async def bench(url, scenario, *options, pid=None):
+    """The exit code and the report of a run."""
+    command = [str(binary()), "bench", scenario, "--url", url, "--json", *map(str, options)]
+    command += ["--pid", str(pid)] if pid else []
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "TIDEMARK_AUTH_HS256_SECRET": tokens.SECRET})
+    out, errors = await process.communicate()
+    return process.returncode, json.loads(out) if out else {"failure": errors.decode()}
+
+
+async def verified(node, scenario, *options):
+    code, report = await bench(f"ws://127.0.0.1:{node.port}", scenario, *options, pid=node.process.pid)
+    assert code == 0 and report["verified"], report
+    assert report["server_rss_after_bytes"] > 0
+    return report
+
+
+async def test_fanout(node):
+    report = await verified(node, "fanout", "--subscribers", 20, "--messages", 50, "--window", 4)
+    assert report["messages"] == 50 and report["deliveries"] == 1000
+    assert report["delivery_us"]["p50"] <= report["delivery_us"]["p99_9"]
+
+
+async def test_direct(node):
+    report = await verified(node, "direct", "--pairs", 5, "--messages", 100, "--threads", 2)
+    assert report["messages"] == report["deliveries"] == 100
+
+
+async def test_direct_with_signals(node):
+    report = await verified(node, "direct", "--pairs", 5, "--messages", 100, "--ephemeral")
+    assert report["messages"] == report["deliveries"] == 100
+
+
+async def test_append_at_a_rate(node):
+    report = await verified(node, "append", "--senders", 5, "--messages", 100, "--rate", 500)
+    assert report["messages"] == 100 and "deliveries" not in report
+    assert report["ack_us"]["p50"] > 0
+
+
+async def test_storm(node):
+    report = await verified(node, "storm", "--devices", 30, "--entries", 70, "--threads", 2)
+    assert report["deliveries"] == 30 * 70
+    assert report["synced_us"]["max"] > 0
+
+
+@pytest.mark.parametrize("what", ["messages", "conversations", "session"])
+async def test_history(node, what):
+    sizes = {"messages": ["--stored", 80, "--readers", 3], "conversations": ["--conversations", 5], "session": []}
+    report = await verified(node, "history", "--read", what, "--seconds", 0.2, *sizes[what])
+    assert report["requests"] > 0 and report["answer_us"]["p99"] > 0
+
+
+async def test_idle_and_a_burst(node):
+    report = await verified(node, "idle", "--connections", 40, "--group-size", 10, "--conversations", 2, "--burst", 5,
+                            "--hold", 0.1)
+    assert report["connections"] == 40
+    assert report["server_rss_after_burst_percent"] > 0
+
+
+async def test_a_refusal_ends_the_run_and_says_what_to_do(tmp_path):
+    server = Server(tmp_path, {"limits.messages_per_second": 1, "limits.messages_burst": 2}).start()
+    code, report = await bench(f"ws://127.0.0.1:{server.port}", "direct", "--pairs", 1, "--messages", 10)
+    assert code == 1
+    assert "limits.messages_per_second" in report["failure"]
+    server.stop()
+
+
+class Broadcaster:
+    """A server that knows nothing of Tidemark: what one client sends goes to all, after `spoil` has had its way."""
+
+    def __init__(self, spoil=lambda number: [number]):
+        self.spoil, self.clients, self.sent = spoil, set(), []
+
+    async def serve(self, socket):
+        self.clients.add(socket)
+        try:
+            async for text in socket:
+                self.sent.append(text)
+                for number in self.spoil(len(self.sent) - 1):
+                    for client in self.clients:
+                        await client.send(self.sent[number])
+        finally:
+            self.clients.discard(socket)
+
+    async def run(self, scenario, *options):
+        async with websockets.serve(self.serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            return await bench(f"ws://127.0.0.1:{port}/any", scenario, "--dialect", "raw", *options)
+
+
+async def test_any_broadcasting_server():
+    code, report = await Broadcaster().run("fanout", "--subscribers", 5, "--messages", 20, "--window", 3)
+    assert code == 0, report
+    assert report["deliveries"] == 100
+
+
+async def test_any_echoing_server():
+    code, report = await Broadcaster().run("direct", "--pairs", 1, "--messages", 20)
+    assert code == 0, report
+    assert report["messages"] == report["deliveries"] == 20
+
+
+async def test_idle_connections_of_any_server():
+    code, report = await Broadcaster().run("idle", "--connections", 5, "--hold", 0.1)
+    assert code == 0, report
+
+
+async def test_what_comes_twice_is_reported():
+    code, report = await Broadcaster(lambda n: [n, n] if n == 3 else [n]).run(
+        "fanout", "--subscribers", 2, "--messages", 10)
+    assert code == 1 and report["doubled"] == 2 and report["lost"] == 0, report
+
+
+async def test_what_comes_late_is_reported():
+    order = {3: [], 4: [4, 3]}
+    code, report = await Broadcaster(lambda n: order.get(n, [n])).run(
+        "fanout", "--subscribers", 2, "--messages", 10, "--window", 4)
+    assert code == 1 and report["out_of_order"] == 2, report
+
+
+async def test_what_never_comes_is_reported():
+    code, report = await Broadcaster(lambda n: [] if n == 9 else [n]).run(
+        "fanout", "--subscribers", 2, "--messages", 10, "--window", 4)
+    assert code == 1 and report["lost"] == 2, report

@@ -17,6 +17,14 @@ ConversationKey key_of(const command::Caller& caller, const std::string& convers
   return {caller.tenant, ConversationId(conversation)};
 }
 
+// A message id that is malformed, of somebody else or of nothing gets one answer.
+Result<Reply> named_by_message(Result<Reply> reply) {
+  if (!reply.ok() && reply.error().code == Code::not_found) {
+    return fail(Code::not_found, "no such message");
+  }
+  return reply;
+}
+
 }  // namespace
 
 Service::Answer Service::send(Caller caller, Request request) {
@@ -284,8 +292,9 @@ Service::Answer Service::edit_by_id(Caller caller, Request request) {
     co_return fail(Code::not_found, "no such message");
   }
   const ConversationKey key{caller.tenant, ref->conversation};
-  co_return co_await with_message(
+  auto reply = co_await with_message(
       caller, key, ref->seq, edit_message(caller, key, ref->seq, request.text("content"), request.text("id")));
+  co_return named_by_message(std::move(reply));
 }
 
 Service::Answer Service::remove_by_id(Caller caller, Request request) {
@@ -294,7 +303,9 @@ Service::Answer Service::remove_by_id(Caller caller, Request request) {
     co_return fail(Code::not_found, "no such message");
   }
   const ConversationKey key{caller.tenant, ref->conversation};
-  co_return co_await with_message(caller, key, ref->seq, delete_message(caller, key, ref->seq, request.text("id")));
+  auto reply =
+      co_await with_message(caller, key, ref->seq, delete_message(caller, key, ref->seq, request.text("id")));
+  co_return named_by_message(std::move(reply));
 }
 
 Service::Answer Service::react(Caller caller, Request request) {

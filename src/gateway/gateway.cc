@@ -63,6 +63,9 @@ void Gateway::refuse(Admission& admission, const Error& error) {
 // The page's origin must be listed, or be this host; without the header it is no browser.
 bool Gateway::origin_allowed(const RequestHead& head) const {
   const std::string origin = header(head, boost::beast::http::field::origin);
+  if (head.count(boost::beast::http::field::origin) > 1) {
+    return false;
+  }
   if (origin.empty()) {
     return true;
   }

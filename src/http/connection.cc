@@ -121,6 +121,10 @@ void Connection::feed(std::string_view bytes) {
       const ServerOptions& options = context_->options;
       reader_ = std::make_unique<RequestReader>(
           ReaderLimits{options.header_bytes, options.header_count, options.body_bytes});
+      // A head that is refused says nothing of these, and those of the request before are not its.
+      head_only_ = false;
+      http10_ = false;
+      allow_origin_ = {};
       if (served_) {
         worker_.arm(timer_, options.handshake_timeout);
       }

@@ -7,9 +7,9 @@ namespace tidemark::http {
 using boost::beast::http::field;
 
 std::string_view allowed_origin(const HttpRequest& request, const std::vector<std::string>& allowed) {
-  const auto origin = request.find(field::origin);
-  if (origin == request.end()) {
-    return {};
+  const auto [origin, end] = request.equal_range(field::origin);
+  if (std::distance(origin, end) != 1) {
+    return {};  // none, or several of which a proxy might have looked at another one
   }
   const auto found = std::find(allowed.begin(), allowed.end(), std::string_view(origin->value()));
   return found != allowed.end() ? std::string_view(*found) : std::string_view();

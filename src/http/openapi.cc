@@ -129,12 +129,12 @@ std::string parameters(const Row& row) {
   return "[" + list + "]";
 }
 
-// Empty: the row takes nothing from a body.
-std::string request_body(const Row& row) {
+// The object that a row takes from a REST body, or all its fields as a WebSocket frame has them. Empty: no fields.
+std::string object_schema(const Row& row, bool whole_frame) {
   std::string properties;
   std::string required;
   for (const Field& field : row.fields) {
-    if (field.where != Where::body || takes_from_query(row, field)) {
+    if (!whole_frame && (field.where != Where::body || takes_from_query(row, field))) {
       continue;
     }
     append_item(properties, json_string(field.name) + ":" + schema(field));
@@ -145,15 +145,39 @@ std::string request_body(const Row& row) {
   if (properties.empty()) {
     return {};
   }
-  std::string body_schema;
-  JsonWriter writer(body_schema);
+  std::string json;
+  JsonWriter writer(json);
   writer.begin().field("type", "object").raw("properties", "{" + properties + "}");
   if (!required.empty()) {
     writer.raw("required", "[" + required + "]");
   }
   writer.end();
-  return R"({"required":)" + std::string(required.empty() ? "false" : "true") +
-         R"(,"content":{"application/json":{"schema":)" + body_schema + "}}}";
+  return json;
+}
+
+// Empty: the row takes nothing from a body.
+std::string request_body(const Row& row) {
+  const std::string body = object_schema(row, false);
+  if (body.empty()) {
+    return {};
+  }
+  const bool required = std::any_of(row.fields.begin(), row.fields.end(), [&row](const Field& field) {
+    return field.required && field.where == Where::body && !takes_from_query(row, field);
+  });
+  return R"({"required":)" + std::string(required ? "true" : "false") + R"(,"content":{"application/json":{"schema":)" +
+         body + "}}}";
+}
+
+// By type: what a client may send on the WebSocket beside `register`, `ping`, `ack` and `refresh`, which are the door's.
+std::string websocket_commands(const command::Table& table) {
+  std::string members;
+  for (const Row& row : table.rows()) {
+    if (!row.type.empty()) {
+      const std::string fields = object_schema(row, true);
+      append_item(members, json_string(row.type) + ":" + (fields.empty() ? R"({"type":"object"})" : fields));
+    }
+  }
+  return "{" + members + "}";
 }
 
 std::string responses(const Row& row) {
@@ -273,6 +297,7 @@ std::string openapi(const command::Table& table) {
       .raw("security", R"([{"bearer":[]},{"query":[]}])")
       .raw("paths", "{" + paths + "}")
       .raw("components", kComponents)
+      .raw("x-websocket-commands", websocket_commands(table))
       .end();
   return json;
 }

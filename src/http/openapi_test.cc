@@ -29,7 +29,10 @@ class OpenApi : public testing::Test {
                 .fields = {id, Field{.name = "limit", .type = FieldType::integer, .max = 200, .where = Where::query}}});
     table_.add({.method = "DELETE", .path = "/things/{id}", .summary = "Removes one", .fields = {id}});
     table_.add({.method = "DELETE", .path = "/things/{id}/parts/{part}", .summary = "Removes a part", .fields = {id}});
-    table_.add({.type = "typing", .summary = "Only on the WebSocket"});
+    table_.add({.type = "typing",
+                .summary = "Only on the WebSocket",
+                .fields = {Field{.name = "to", .type = FieldType::id, .required = true}}});
+    table_.add({.type = "bow", .summary = "Without fields"});
     table_.freeze();
     text_ = openapi(table_);
     auto parsed = parse_json(parser_, text_, 64);
@@ -128,6 +131,13 @@ void check_references(simdjson::dom::element node, simdjson::dom::element docume
 }
 
 TEST_F(OpenApi, ReferencesResolve) { check_references(document_, document_); }
+
+TEST_F(OpenApi, ListsTheTypesOfTheWebSocketWithAllTheirFields) {
+  EXPECT_EQ(object_at("/x-websocket-commands").size(), 2U);
+  EXPECT_EQ(at("/x-websocket-commands/typing/properties/to/maxLength"), "128");
+  EXPECT_EQ(at("/x-websocket-commands/typing/required"), R"(["to"])");
+  EXPECT_EQ(at("/x-websocket-commands/bow"), R"({"type":"object"})");
+}
 
 }  // namespace
 }  // namespace tidemark::http

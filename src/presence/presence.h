@@ -63,7 +63,6 @@ class Presence {
   Task<Result<command::Reply>> list(command::Caller caller, command::Request request);
   Task<Result<std::vector<View>>> views(UserKey viewer, std::vector<std::string> users);
 
-  WorkerPool& workers_;
   session::Sessions& sessions_;
   const Clock& clock_;
   const PresenceOptions options_;

@@ -70,8 +70,7 @@ Presence::UserState::UserState(Shard& of, UserKey key)
 
 Presence::Presence(WorkerPool& workers, session::Sessions& sessions, const Clock& clock, PresenceOptions options,
                    Visibility visibility, MetricRegistry& metrics)
-    : workers_(workers),
-      sessions_(sessions),
+    : sessions_(sessions),
       clock_(clock),
       options_(options),
       visibility_(std::move(visibility)),

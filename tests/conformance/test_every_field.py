@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from support.names import new_id, text, unique, uniques
+from support.raw import TEXT, frame
 
 WRONG = {
     "string": [7, 1.5, True, {}, ["x"], [], ""],
@@ -118,13 +119,26 @@ def test_every_field_of_a_command(server, api, chat, kind):
         with server.raw(chat[0], query="?device_id=" + unique("device")) as socket:
             socket.read_json("synced")
             for field, body, code in cases[start:start + 15]:
-                socket.send_json({"type": kind, **body})
+                socket.send(frame(TEXT, json.dumps({"type": kind, **body}, ensure_ascii=False)))
                 error = socket.read_json("error")
                 note = f"{kind} with {field}: {shown(body)}: {error}"
                 assert (error["code"], error["field"]) == (code, field), note
                 if isinstance(body.get("id"), str) and field != "id":
                     assert error["id"] == body["id"], note
             assert socket.ping_works()
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_every_field_twice(server, api, chat, kind):
+    """Two parsers might take two different ones of them."""
+    with server.raw(chat[0], query="?device_id=" + unique("device")) as socket:
+        socket.read_json("synced")
+        for field, schema in api["x-websocket-commands"][kind]["properties"].items():
+            value = json.dumps({**EXAMPLES[kind](chat), "id": new_id()}.get(field, example(schema)))
+            rest = json.dumps({"type": kind, **without(EXAMPLES[kind](chat), field)})
+            socket.send(frame(TEXT, rest[:-1] + f', "{field}": {value}, "{field}": {value}}}'))
+            error = socket.read_json("error")
+            assert (error["code"], error["field"]) == ("invalid_field", field), (kind, field, error)
 
 
 # -- REST --------------------------------------------------------------------------------------------------------

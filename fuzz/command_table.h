@@ -5,7 +5,7 @@
 
 namespace tidemark::fuzz {
 
-// Its handlers cannot be run: the workers stand still. Made at the first call.
+// Its handlers cannot be run: the node is never started. Made at the first call.
 const command::Table& command_table();
 
 }  // namespace tidemark::fuzz

@@ -341,4 +341,6 @@ int Node::http_port() const { return parts_->http->port(); }
 
 std::string Node::openapi() const { return http::openapi(*parts_->table); }
 
+const command::Table& Node::table() const { return *parts_->table; }
+
 }  // namespace tidemark::app

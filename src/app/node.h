@@ -10,6 +10,10 @@
 #include "app/config.h"
 #include "app/operation.h"
 
+namespace tidemark::command {
+class Table;
+}
+
 namespace tidemark::app {
 
 struct NodeOptions {
@@ -38,6 +42,7 @@ class Node {
 
   int http_port() const;
   std::string openapi() const;
+  const command::Table& table() const;  // what clients can ask for
 
  private:
   struct Parts;

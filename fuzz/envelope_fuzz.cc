@@ -26,13 +26,16 @@ void check_field(const Field& field, const Request& request) {
       TIDEMARK_CHECK(static_cast<int64_t>(text.size()) <= (field.type == FieldType::text ? field.max : 4 * 64));
       return;
     }
-    case FieldType::id: TIDEMARK_CHECK(is_valid_id(request.text(field.name))); return;
+    case FieldType::id:
+      TIDEMARK_CHECK(is_valid_id(request.text(field.name)));
+      return;
     case FieldType::integer: {
       const int64_t number = request.integer(field.name);
       TIDEMARK_CHECK(number >= field.min && number <= field.max);
       return;
     }
-    case FieldType::boolean: return;
+    case FieldType::boolean:
+      return;
     case FieldType::object:
     case FieldType::text_map: {
       simdjson::dom::parser parser;

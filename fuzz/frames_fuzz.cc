@@ -21,16 +21,25 @@ bool is_utf8(std::string_view text) { return simdjson::validate_utf8(text.data()
 
 void check(const Outcome& outcome, const FrameLimits& limits) {
   switch (outcome.kind) {
-    case Decoded::Kind::text: TIDEMARK_CHECK(is_utf8(outcome.payload)); [[fallthrough]];
+    case Decoded::Kind::text:
+      TIDEMARK_CHECK(is_utf8(outcome.payload));
+      [[fallthrough]];
     case Decoded::Kind::binary:
       TIDEMARK_CHECK(outcome.payload.size() <= limits.message_bytes);
       TIDEMARK_CHECK(outcome.kind == Decoded::Kind::text || limits.allow_binary);
       return;
-    case Decoded::Kind::close: TIDEMARK_CHECK(is_utf8(outcome.payload)); [[fallthrough]];
+    case Decoded::Kind::close:
+      TIDEMARK_CHECK(is_utf8(outcome.payload));
+      [[fallthrough]];
     case Decoded::Kind::ping:
-    case Decoded::Kind::pong: TIDEMARK_CHECK(outcome.payload.size() <= kControlPayloadMax); return;
-    case Decoded::Kind::violation: TIDEMARK_CHECK(!outcome.why.empty()); return;
-    case Decoded::Kind::need_more: return;
+    case Decoded::Kind::pong:
+      TIDEMARK_CHECK(outcome.payload.size() <= kControlPayloadMax);
+      return;
+    case Decoded::Kind::violation:
+      TIDEMARK_CHECK(!outcome.why.empty());
+      return;
+    case Decoded::Kind::need_more:
+      return;
   }
 }
 

@@ -38,10 +38,14 @@ std::vector<Sent> read_plan(std::string_view bytes) {
 
 Decoded::Kind kind_of(Opcode opcode) {
   switch (opcode) {
-    case Opcode::text: return Decoded::Kind::text;
-    case Opcode::binary: return Decoded::Kind::binary;
-    case Opcode::ping: return Decoded::Kind::ping;
-    default: return Decoded::Kind::pong;
+    case Opcode::text:
+      return Decoded::Kind::text;
+    case Opcode::binary:
+      return Decoded::Kind::binary;
+    case Opcode::ping:
+      return Decoded::Kind::ping;
+    default:
+      return Decoded::Kind::pong;
   }
 }
 
@@ -53,7 +57,8 @@ void check(const std::vector<Sent>& plan, std::string wire, Side side, fuzz::Cut
   for (std::span<char> rest(wire); !rest.empty();) {
     std::span<char> piece = rest.first(cuts.next(rest.size()));
     rest = rest.subspan(piece.size());
-    for (Decoded decoded = decoder.next(piece); decoded.kind != Decoded::Kind::need_more; decoded = decoder.next(piece)) {
+    for (Decoded decoded = decoder.next(piece); decoded.kind != Decoded::Kind::need_more;
+         decoded = decoder.next(piece)) {
       TIDEMARK_CHECK(got < plan.size() && decoded.kind == kind_of(plan[got].opcode));
       TIDEMARK_CHECK(decoded.payload == plan[got].payload);
       ++got;

@@ -1,7 +1,7 @@
 // What a fuzz target is: a function that takes any bytes, and must neither crash nor break what it checks.
 //
-// Each x_fuzz.cc holds the one target `x`. With clang it becomes the libFuzzer program fuzz_x (script/fuzz). Every build
-// of the unit tests runs all targets over their corpora (corpus_test.cc), so that a finding stays mended.
+// Each x_fuzz.cc holds the one target `x`. With clang it becomes the libFuzzer program fuzz_x (script/fuzz). Every
+// build of the unit tests runs all targets over their corpora (corpus_test.cc), so that a finding stays mended.
 #pragma once
 
 #include <algorithm>
@@ -28,9 +28,9 @@ struct Registration {
   explicit Registration(const Target& target) { targets().push_back(target); }
 };
 
-#define FUZZ_TARGET(name, bytes)                                                                    \
-  static void fuzz_##name(std::string_view bytes);                                                  \
-  static const ::tidemark::fuzz::Registration registration_of_##name({#name, &fuzz_##name});        \
+#define FUZZ_TARGET(name, bytes)                                                             \
+  static void fuzz_##name(std::string_view bytes);                                           \
+  static const ::tidemark::fuzz::Registration registration_of_##name({#name, &fuzz_##name}); \
   static void fuzz_##name(std::string_view bytes)
 
 // Takes what a target needs to decide off the front of its bytes. What is not there is zero.

@@ -15,7 +15,8 @@ const KeySet& keys() {
     KeySources sources;
     sources.hs256_secret = Secret(std::string(kSecret));
     sources.session_key = Secret("another one of at least thirty-two bytes");
-    sources.jwks = R"({"keys":[{"kty":"OKP","crv":"Ed25519","kid":"ed","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]})";
+    sources.jwks =
+        R"({"keys":[{"kty":"OKP","crv":"Ed25519","kid":"ed","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]})";
     auto made = KeySet::make(sources);
     TIDEMARK_CHECK(made.ok());
     return std::move(*made);
@@ -40,8 +41,8 @@ void check(std::string_view token) {
 // "HEADER\nCLAIMS" signed with the configured secret.
 std::string signed_token(std::string_view bytes) {
   const size_t end = std::min(bytes.find('\n'), bytes.size());
-  std::string text = base64url_encode(bytes.substr(0, end)) + "." +
-                     base64url_encode(bytes.substr(std::min(end + 1, bytes.size())));
+  std::string text =
+      base64url_encode(bytes.substr(0, end)) + "." + base64url_encode(bytes.substr(std::min(end + 1, bytes.size())));
   return text + "." + base64url_encode(hmac_sha256(Secret(std::string(kSecret)), text));
 }
 

@@ -311,7 +311,7 @@ void apply_mask(std::span<char> bytes, std::array<char, 4>& mask) {
     std::memcpy(at, &value, 8);
   }
   for (size_t i = 0; i < left; ++i) {
-    at[i] ^= pattern[i];
+    at[i] = static_cast<char>(at[i] ^ pattern[i]);
   }
   std::rotate(mask.begin(), mask.begin() + left % 4, mask.end());
 }

@@ -33,6 +33,7 @@ struct Sql {
 // Thrown inside a closure when a statement fails and caught by the Database: never leaves a closure's transaction.
 struct StatementFailed {
   Error error;
+  int native_code = 0;  // what the database itself called it; 0: it said nothing
 };
 
 // A statement with its values bound; valid until the same Sql is run again or the closure ends.

@@ -63,8 +63,8 @@ Status copy_into(const std::string& source, const std::string& partial, const st
       const_cast<std::function<bool()>*>(&cancelled));
   try {
     connection.execute(kVacuumInto, partial);
-  } catch (const StatementFailed&) {
-    const int code = connection.extended_error();
+  } catch (const StatementFailed& failure) {
+    const int code = failure.native_code;
     if ((code & 0xff) == SQLITE_INTERRUPT) {
       return failed("the backup was cancelled");
     }

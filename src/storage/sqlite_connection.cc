@@ -1,24 +1,37 @@
 #include "storage/sqlite_connection.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include "core/log.h"
 
 namespace tidemark::storage {
 namespace {
 
+// The code goes with the exception: what is done on the way out (resetting statements, rolling back) overwrites it in the
+// connection, and a failed fsync must not be taken for anything else.
 [[noreturn]] void raise(sqlite3* connection) {
-  const int code = sqlite3_errcode(connection) & 0xff;  // without the extended part
+  const int code = sqlite3_extended_errcode(connection);
   // The text of SQLite names tables and columns and stays inside (the log has it); people get the table's text.
-  const Code meaning = code == SQLITE_CONSTRAINT ? Code::conflict : Code::unavailable;
-  throw StatementFailed{Error{meaning, {}, {}, 0}};
+  const Code meaning = (code & 0xff) == SQLITE_CONSTRAINT ? Code::conflict : Code::unavailable;
+  throw StatementFailed{Error{meaning, {}, {}, 0}, code};
 }
+
+constexpr std::string_view kAccess = "; the user that runs tidemark must own the file and its directory";
 
 sqlite3* open(const std::string& path, bool read_only) {
   sqlite3* connection = nullptr;
   const int flags = SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   if (sqlite3_open_v2(path.c_str(), &connection, flags, nullptr) != SQLITE_OK) {
-    const std::string why = connection != nullptr ? sqlite3_errmsg(connection) : "no memory";
+    const int reason = connection != nullptr ? sqlite3_system_errno(connection) : ENOMEM;
+    const std::string why = reason != 0 ? std::strerror(reason) : sqlite3_errmsg(connection);
     sqlite3_close_v2(connection);
-    throw StatementFailed{fail(Code::unavailable, "cannot open " + path + ": " + why)};
+    throw StatementFailed{fail(Code::unavailable, "cannot open " + path + ": " + why + std::string(kAccess))};
+  }
+  // SQLite falls back to reading where it may not write.
+  if (!read_only && sqlite3_db_readonly(connection, "main") == 1) {
+    sqlite3_close_v2(connection);
+    throw StatementFailed{fail(Code::unavailable, "cannot write " + path + ": Permission denied" + std::string(kAccess))};
   }
   sqlite3_extended_result_codes(connection, 1);
   return connection;
@@ -27,14 +40,27 @@ sqlite3* open(const std::string& path, bool read_only) {
 }  // namespace
 
 SqliteStatement::SqliteStatement(sqlite3* connection, const char* sql) : connection_(connection) {
-  if (sqlite3_prepare_v3(connection, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr) != SQLITE_OK) {
-    if ((sqlite3_errcode(connection) & 0xff) == SQLITE_ERROR) {
+  int code = prepare(sql);
+  if (code == SQLITE_ERROR) {
+    // "No such table" is also what a connection says that knows an old schema and could not read the new one. So it is
+    // read: if that fails, that is the reason.
+    if (sqlite3_exec(connection, "SELECT count(*) FROM sqlite_schema", nullptr, nullptr, nullptr) != SQLITE_OK) {
+      raise(connection);
+    }
+    code = prepare(sql);
+  }
+  if (code != SQLITE_OK) {
+    if (code == SQLITE_ERROR) {
       // The schema is not this program's: a mistake here, or the database of another program.
       log_error("storage.statement_refused", {{"why", sqlite3_errmsg(connection)}});
       throw StatementFailed{fail(Code::internal, "the tables of this database are not Tidemark's")};
     }
     raise(connection);
   }
+}
+
+int SqliteStatement::prepare(const char* sql) {
+  return sqlite3_prepare_v3(connection_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr) & 0xff;
 }
 
 bool SqliteStatement::next() {
@@ -89,6 +115,10 @@ SqliteConnection::SqliteConnection(const std::string& path, bool read_only)
       release_(*release_holder_) {}
 
 SqliteConnection::~SqliteConnection() = default;
+
+void SqliteConnection::leave_the_wal() {
+  sqlite3_db_config(connection_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
 
 void SqliteConnection::run(const char* sql) {
   SqliteStatement statement(connection_, sql);

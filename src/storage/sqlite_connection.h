@@ -29,6 +29,8 @@ class SqliteStatement final : public Statement {
   void reset() { sqlite3_reset(statement_); }
 
  private:
+  int prepare(const char* sql);
+
   sqlite3* connection_;
   sqlite3_stmt* statement_ = nullptr;
 };
@@ -40,6 +42,7 @@ class SqliteConnection final : public Transaction {
   ~SqliteConnection() override;
 
   void run(const char* sql);  // one statement that is not kept
+  void leave_the_wal();       // closing writes and syncs nothing any more
   void begin() { step(begin_); }
   void commit() { step(commit_); }
   void rollback();
@@ -50,7 +53,6 @@ class SqliteConnection final : public Transaction {
   void reset_statements();
 
   bool in_transaction() const { return sqlite3_get_autocommit(connection_) == 0; }
-  int extended_error() const { return sqlite3_extended_errcode(connection_); }
   sqlite3* handle() { return connection_; }
 
  protected:

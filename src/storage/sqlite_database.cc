@@ -58,6 +58,21 @@ class JobQueue {
 
 Error unavailable() { return fail(Code::unavailable); }
 
+bool is_failed_sync(int code) { return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC; }
+bool is_damage(int code) { return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB; }
+
+// Why a store could not be opened, for whoever has to do something about it.
+Error explain(const std::string& path, const StatementFailed& failed) {
+  if (!failed.error.text.empty()) {
+    return failed.error;
+  }
+  if (is_damage(failed.native_code)) {
+    return fail(Code::unavailable, path + " is damaged or no database: restore a backup, or name another file");
+  }
+  return fail(Code::unavailable, path + ": " + sqlite3_errstr(failed.native_code) + " (SQLite code " +
+                                     std::to_string(failed.native_code) + "): look at the disk and its free space");
+}
+
 class SqliteDatabase final : public Database {
  public:
   SqliteDatabase(SqliteOptions options, std::unique_ptr<SqliteConnection> writer,
@@ -117,12 +132,14 @@ class SqliteDatabase final : public Database {
     for (;;) {
       writes_.take(jobs, options_.batch_jobs_max);
       if (jobs.empty()) {
-        checkpoint(SQLITE_CHECKPOINT_TRUNCATE);
+        if (healthy_.load()) {
+          checkpoint(SQLITE_CHECKPOINT_TRUNCATE);
+        }
         return;
       }
       run_batch(jobs);
       JobRunner::finish(jobs);
-      if (wants_checkpoint()) {
+      if (healthy_.load() && wants_checkpoint()) {
         checkpoint(SQLITE_CHECKPOINT_PASSIVE);
       }
     }
@@ -152,9 +169,9 @@ class SqliteDatabase final : public Database {
     try {
       writer_->begin();
       for (Job* const job : jobs) {
-        if (!run_closure(*job)) {
+        if (const int code = run_closure(*job); code != SQLITE_OK) {
           writer_->rollback();
-          note_failure("closure");
+          note_failure("closure", code);
           return false;
         }
       }
@@ -163,43 +180,55 @@ class SqliteDatabase final : public Database {
       commit_seconds_.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
       batch_jobs_.observe(static_cast<double>(jobs.size()));
       return true;
-    } catch (const StatementFailed&) {
-      note_failure("commit");
+    } catch (const StatementFailed& failed) {
+      note_failure("commit", failed.native_code);
       writer_->rollback();
       return false;
     }
   }
 
-  // Runs one closure in its savepoint. False: SQLite has rolled the whole batch back.
-  bool run_closure(Job& job) {
+  // Runs one closure in its savepoint. Not SQLITE_OK: SQLite has rolled the whole batch back, for that reason.
+  int run_closure(Job& job) {
     writer_->savepoint();
     Status status;
+    int code = SQLITE_ABORT;  // rolled back, and the closure did not let us know why
     try {
       status = JobRunner::run(job, *writer_);
     } catch (const StatementFailed& failed) {
       status = failed.error;
+      code = failed.native_code;
     }
     writer_->reset_statements();
-    if (!writer_->in_transaction()) {
-      return false;
+    if (!writer_->in_transaction() || is_failed_sync(code)) {
+      return code;
     }
+    note_damage(code);
     if (status.ok()) {
       writer_->release();
     } else {
       writer_->rollback_to_savepoint();
     }
     JobRunner::set_status(job, std::move(status));
-    return true;
+    return SQLITE_OK;
   }
 
-  void note_failure(std::string_view during) {
-    const int code = writer_->extended_error();
+  void note_failure(std::string_view during, int code) {
     log_error("storage.failed", {{"during", during}, {"sqlite_code", code}});
-    if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) {
+    note_damage(code);
+    if (is_failed_sync(code)) {
       healthy_.store(false);
+      writer_->leave_the_wal();  // its close would be one more checkpoint, with one more fsync
       if (options_.on_failure) {
         options_.on_failure();
       }
+    }
+  }
+
+  // Any thread.
+  void note_damage(int code) const {
+    if (is_damage(code)) {
+      log_error("storage.damaged", {{"file", options_.path}, {"sqlite_code", code},
+                                    {"do", "stop the node and restore a backup"}});
     }
   }
 
@@ -208,7 +237,7 @@ class SqliteDatabase final : public Database {
     int done = 0;
     const int code = sqlite3_wal_checkpoint_v2(writer_->handle(), nullptr, mode, &frames, &done);
     if (code != SQLITE_OK && code != SQLITE_BUSY) {
-      note_failure("checkpoint");
+      note_failure("checkpoint", sqlite3_extended_errcode(writer_->handle()));
     }
     frames_checkpointed_ = wal_frames_;
   }
@@ -225,7 +254,7 @@ class SqliteDatabase final : public Database {
     }
   }
 
-  static Status run_read(SqliteConnection& connection, Job& job) {
+  Status run_read(SqliteConnection& connection, Job& job) const {
     Status status;
     try {
       connection.begin();
@@ -233,7 +262,8 @@ class SqliteDatabase final : public Database {
       connection.reset_statements();
       connection.commit();
     } catch (const StatementFailed& failed) {
-      log_error("storage.read_failed", {{"sqlite_code", connection.extended_error()}});
+      log_error("storage.read_failed", {{"sqlite_code", failed.native_code}});
+      note_damage(failed.native_code);
       status = failed.error;
       connection.rollback();
     }
@@ -257,9 +287,10 @@ class SqliteDatabase final : public Database {
 }  // namespace
 
 Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options, MetricRegistry& metrics) {
+  std::unique_ptr<SqliteConnection> writer;
   try {
     const bool memory = options.path == ":memory:";
-    auto writer = std::make_unique<SqliteConnection>(options.path, false);
+    writer = std::make_unique<SqliteConnection>(options.path, false);
     if (!memory) {
       writer->run("PRAGMA journal_mode=WAL");
       writer->run("PRAGMA wal_autocheckpoint=0");
@@ -267,6 +298,8 @@ Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options, MetricRegis
       writer->run(options.synchronous_full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
       // What became visible before a crash must be durable before it is served again.
       writer->run("PRAGMA wal_checkpoint(TRUNCATE)");
+      // A file that is too short, or without a readable schema, is found here and not when somebody asks.
+      writer->run("SELECT count(*) FROM sqlite_schema");
     }
     writer->run("PRAGMA temp_store=MEMORY");
     writer->run("PRAGMA cache_size=-65536");
@@ -278,7 +311,10 @@ Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options, MetricRegis
     return std::unique_ptr<Database>(
         std::make_unique<SqliteDatabase>(options, std::move(writer), std::move(readers), metrics));
   } catch (const StatementFailed& failed) {
-    return failed.error.text.empty() ? fail(Code::unavailable, options.path + " is damaged or no database") : failed.error;
+    if (writer) {
+      writer->leave_the_wal();  // an fsync that failed is not tried again, a store that is not understood stays as it is
+    }
+    return explain(options.path, failed);
   }
 }
 

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from support.client import Client
+from support.faulty import FaultyServer
 from support.server import Server, binary
 
 
@@ -78,6 +79,20 @@ def own_server(tmp_path_factory):
 
     def start(settings=None):
         servers.append(Server(tmp_path_factory.mktemp("own"), settings))
+        return servers[-1].start()
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def faulty_server(tmp_path_factory):
+    """Starts servers whose disk fails on order; a test that ends one has to start it again: faulty_server()."""
+    servers = []
+
+    def start(settings=None, environment=None):
+        servers.append(FaultyServer(tmp_path_factory.mktemp("faulty"), settings, environment))
         return servers[-1].start()
 
     yield start

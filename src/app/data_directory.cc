@@ -8,6 +8,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <vector>
+
+#include "storage/sqlite_backup.h"
 
 namespace tidemark::app {
 namespace {
@@ -19,15 +22,35 @@ std::filesystem::path directory_of(const std::string& database_path) {
   return parent.empty() ? std::filesystem::path(".") : parent;
 }
 
+// Makes the directory and those above it that are missing. A name is durable when the directory that holds it was synced:
+// without that a power cut could take back the whole store, whatever was synced inside.
+Status make_directories(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::vector<std::filesystem::path> made;
+  for (auto each = std::filesystem::absolute(directory); !std::filesystem::exists(each, error) && each.has_relative_path();
+       each = each.parent_path()) {
+    made.push_back(each);
+  }
+  std::filesystem::create_directories(directory, error);
+  if (error) {
+    return fail(Code::unavailable, "cannot make " + directory.string() + ": " + error.message());
+  }
+  for (const std::filesystem::path& each : made) {
+    if (const Status synced = storage::sync_path(each.parent_path().string()); !synced.ok()) {
+      return synced;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<DataDirectory> DataDirectory::open(const std::string& database_path) {
   const std::filesystem::path directory = directory_of(database_path);
   std::error_code error;
   if (!std::filesystem::exists(directory, error)) {
-    std::filesystem::create_directories(directory, error);
-    if (error) {
-      return fail(Code::unavailable, "cannot make " + directory.string() + ": " + error.message());
+    if (const Status made = make_directories(directory); !made.ok()) {
+      return made.error();
     }
     std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
   }

@@ -135,14 +135,14 @@ int serve(const ConfigSources& sources) {
     }
   }
   log_info("node.draining");
-  std::thread impatient([&signals] {
+  std::thread impatient([&signals, &storage_failed] {
     for (;;) {
       int number = 0;
       if (sigwait(&signals, &number) == 0 && number == SIGUSR1) {
         return;
       }
       if (number == SIGTERM || number == SIGINT) {
-        _exit(0);  // what was acknowledged is on the disk
+        _exit(storage_failed.load() ? 1 : 0);  // what was acknowledged is on the disk
       }
     }
   });

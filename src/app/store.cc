@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "conversation/conversation.h"
+#include "core/error_table.h"
 #include "core/uuid.h"
 #include "device/device.h"
 #include "session/session.h"
@@ -20,6 +21,12 @@ std::vector<storage::Migration> all_migrations() {
     all.insert(all.end(), room.begin(), room.end());
   }
   return all;
+}
+
+// Which store it is, and what is wrong with it.
+Error about(const std::string& path, const Error& error) {
+  return fail(error.code, "the store " + path + " cannot be used: " +
+                              std::string(error.text.empty() ? row_of(error.code).text : std::string_view(error.text)));
 }
 
 std::string random_hex(Random& random) {
@@ -55,12 +62,13 @@ Result<Store> open_store(const Config& config, MetricRegistry& metrics, const Cl
                          std::function<void()> on_failure) {
   Store store;
   storage::SqliteOptions options;
-  options.path = sqlite_path(config).value_or(":memory:");
+  const std::string path = sqlite_path(config).value_or(":memory:");
+  options.path = path;
   options.readers = static_cast<int>(config.storage.readers);
   options.synchronous_full = config.storage.synchronous == Synchronous::full;
   options.on_failure = std::move(on_failure);
-  if (const auto path = sqlite_path(config)) {
-    auto directory = DataDirectory::open(*path);
+  if (path != ":memory:") {
+    auto directory = DataDirectory::open(path);
     if (!directory.ok()) {
       return directory.error();
     }
@@ -74,7 +82,7 @@ Result<Store> open_store(const Config& config, MetricRegistry& metrics, const Cl
   const auto migrations = all_migrations();
   const auto migrated = storage::migrate(*store.database, migrations);
   if (!migrated.ok()) {
-    return migrated.error();
+    return about(path, migrated.error());
   }
   store.migrations = *migrated;
   const std::string fresh_epoch = make_uuid7(clock, random).str();
@@ -84,7 +92,7 @@ Result<Store> open_store(const Config& config, MetricRegistry& metrics, const Cl
         return std::pair(stream::store_value(tx, "epoch", fresh_epoch), stream::store_value(tx, "session_key", fresh_key));
       });
   if (!values.ok()) {
-    return values.error();
+    return about(path, values.error());
   }
   store.epoch = values->first;
   store.session_key = Secret(values->second);

@@ -41,10 +41,14 @@ def free_port():
 
 
 class Server:
-    """One node. start() waits until it is ready; stop() drains it and checks its end; kill() is a crash."""
+    """One node. start() waits until it is ready; stop() drains it and checks its end; kill() is a crash.
 
-    def __init__(self, directory, settings=None):
+    environment   more variables of the process; program   another program than binary()
+    """
+
+    def __init__(self, directory, settings=None, environment=None, program=None):
         self.directory = Path(directory)
+        self.environment, self.program = environment or {}, program
         self.port, self.metrics_port = free_port(), free_port()
         self.log = self.directory / "stderr.log"
         self.process = None
@@ -60,13 +64,13 @@ class Server:
     # -- life --------------------------------------------------------------------------------------------------
 
     def start(self):
-        command = [str(binary()), "serve", "--dev"]
+        command = [str(self.program or binary()), "serve", "--dev"]
         for key, value in self.settings.items():
             command += ["--set", f"{key}={value}"]
         with open(self.log, "ab") as log:
             environment = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")}
             self.process = subprocess.Popen(command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, env=environment)
+                                            stderr=log, env={**environment, **self.environment})
         self.wait_ready()
         return self
 

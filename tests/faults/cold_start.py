@@ -77,9 +77,7 @@ async def crash_under_load(server):
     load = await Load(server).__aenter__()
     await load.progress(random.randrange(1000, 3000))
     server.kill()
-    for task in load.tasks:
-        task.cancel()
-    await asyncio.gather(*load.tasks, return_exceptions=True)
+    await load.abandon()
     return load
 
 

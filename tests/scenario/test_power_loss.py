@@ -55,9 +55,7 @@ async def test_normal_synchronous_may_lose(tmp_path):
         server = FaultyServer(tmp_path / str(number), {"storage.synchronous": "normal"}).start()
         load = await Load(server).__aenter__()
         await cut_under_load(server, load, chance)
-        for task in load.tasks:
-            task.cancel()
-        await asyncio.gather(*load.tasks, return_exceptions=True)
+        await load.abandon()
         await asyncio.to_thread(server.restart)
         try:
             kept = {message["content"] for group in load.groups for message in all_messages(server, load.owner, group)}

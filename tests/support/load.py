@@ -146,10 +146,19 @@ class Load:
             sender.stopping = True
         return await asyncio.wait_for(asyncio.gather(*self.tasks, return_exceptions=True), 60)
 
+    async def abandon(self):
+        """The server is gone and stays so: what was not acknowledged never will be."""
+        for sender in self.senders:
+            sender.stopping = True
+            sender.unanswered.clear()
+        await asyncio.wait(self.tasks, timeout=60)
+
     async def __aexit__(self, kind, *_):
-        results = await self.finish()
         if kind is not None:
+            for task in self.tasks:
+                task.cancel()
             return
+        results = await self.finish()
         assert results == [None] * len(self.senders), results
         if self.reader.client.is_closed:
             await self.reader.follow()

@@ -1,11 +1,13 @@
 // Every operation of a fixed piece of work fails once, or is the last one before the power goes, for every position.
 //
-// TIDEMARK_TEST_FAULT_STEP   positions from one run to the next (default 1: every one)
+// TIDEMARK_TEST_FAULT_STEP    positions from one run to the next (default 1: every one)
+// TIDEMARK_TEST_FAULT_SEEDS   how often each power cut is repeated, with another choice of what survives (default 1)
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <filesystem>
+#include <iostream>
 
 #include "faulty_vfs.h"
 #include "store_workload.h"
@@ -13,10 +15,12 @@
 namespace tidemark::faults {
 namespace {
 
-uint64_t step() {
-  const char* const text = ::getenv("TIDEMARK_TEST_FAULT_STEP");
+uint64_t number_from(const char* variable) {
+  const char* const text = ::getenv(variable);
   return text == nullptr ? 1 : std::max(1UL, std::stoul(text));
 }
+uint64_t step() { return number_from("TIDEMARK_TEST_FAULT_STEP"); }
+uint64_t seeds() { return number_from("TIDEMARK_TEST_FAULT_SEEDS"); }
 
 class StoreFaults : public ::testing::Test {
  protected:
@@ -185,16 +189,21 @@ INSTANTIATE_TEST_SUITE_P(Before, PowerCut,
                          });
 
 TEST_P(PowerCut, AtEveryPositionLosesNothingThatWasAcknowledged) {
-  for_every_position([&](uint64_t nth) {
-    StoreWorkload work(path(), workers_);
-    vfs_.set_seed(nth * 7919);
-    vfs_.set_fault({GetParam(), nth, 1, Effect::cut});
-    work.run();
-    const bool struck = vfs_.failures() > 0;
-    vfs_.power_on();
-    check_and_finish(work);
-    return struck;
-  });
+  uint64_t runs = 0;
+  for (uint64_t seed = 1; seed <= seeds() && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    runs += for_every_position([&](uint64_t nth) {
+      StoreWorkload work(path(), workers_);
+      vfs_.set_seed(nth * 7919 + seed);
+      vfs_.set_fault({GetParam(), nth, 1, Effect::cut});
+      work.run();
+      const bool struck = vfs_.failures() > 0;
+      vfs_.power_on();
+      check_and_finish(work);
+      return struck;
+    });
+  }
+  std::cout << runs << " cuts\n";
 }
 
 // A process that died may have shown what it had not synced yet. The next one makes it durable before it shows it too.

@@ -1,6 +1,6 @@
 // Every operation of a fixed piece of work fails once, or is the last one before the power goes, for every position.
 //
-// TIDEMARK_TEST_FAULT_STEP    positions from one run to the next (default 1: every one)
+// TIDEMARK_TEST_FAULT_STEP    positions from one run to the next (default 1: every one; 7 under sanitizers)
 // TIDEMARK_TEST_FAULT_SEEDS   how often each power cut is repeated, with another choice of what survives (default 1)
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
@@ -15,12 +15,18 @@
 namespace tidemark::faults {
 namespace {
 
-uint64_t number_from(const char* variable) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr uint64_t kStep = 7;
+#else
+constexpr uint64_t kStep = 1;
+#endif
+
+uint64_t number_from(const char* variable, uint64_t otherwise) {
   const char* const text = ::getenv(variable);
-  return text == nullptr ? 1 : std::max(1UL, std::stoul(text));
+  return text == nullptr ? otherwise : std::max(1UL, std::stoul(text));
 }
-uint64_t step() { return number_from("TIDEMARK_TEST_FAULT_STEP"); }
-uint64_t seeds() { return number_from("TIDEMARK_TEST_FAULT_SEEDS"); }
+uint64_t step() { return number_from("TIDEMARK_TEST_FAULT_STEP", kStep); }
+uint64_t seeds() { return number_from("TIDEMARK_TEST_FAULT_SEEDS", 1); }
 
 class StoreFaults : public ::testing::Test {
  protected:
@@ -114,8 +120,8 @@ TEST_F(StoreFaults, EveryWriteFindsTheDiskFullOnce) {
 TEST_F(StoreFaults, EveryReadFailsOnce) { EXPECT_GT(fail_every(Operation::read), 10u / step()); }
 TEST_F(StoreFaults, EveryReadIsShortOnce) { EXPECT_GT(fail_every(Operation::read, Effect::short_read), 10u / step()); }
 TEST_F(StoreFaults, EveryOpenFailsOnce) { EXPECT_GT(fail_every(Operation::open), 2u / step()); }
-TEST_F(StoreFaults, EveryTruncateFailsOnce) { EXPECT_GT(fail_every(Operation::truncate), 1u); }
-TEST_F(StoreFaults, EveryRemoveFailsOnce) { EXPECT_GT(fail_every(Operation::remove), 1u); }
+TEST_F(StoreFaults, EveryTruncateFailsOnce) { EXPECT_GT(fail_every(Operation::truncate), 1u / step()); }
+TEST_F(StoreFaults, EveryRemoveFailsOnce) { EXPECT_GT(fail_every(Operation::remove), 1u / step()); }
 TEST_F(StoreFaults, EveryQuestionForTheSizeFailsOnce) { EXPECT_GT(fail_every(Operation::size), 2u / step()); }
 TEST_F(StoreFaults, EveryLockFailsOnce) { EXPECT_GT(fail_every(Operation::lock), 2u / step()); }
 TEST_F(StoreFaults, EveryUseOfTheWalIndexFailsOnce) { EXPECT_GT(fail_every(Operation::shm), 10u / step()); }
@@ -133,7 +139,9 @@ TEST_F(StoreFaults, NothingIsWrittenOrAcknowledgedAfterAnFsyncThatFailed) {
     EXPECT_FALSE(work.all_done() && work.storage_failures() == 0) << "nobody was told";
     EXPECT_LE(work.storage_failures(), 1) << "told once";
     EXPECT_EQ(work.acknowledged_after_failure(), 0);
-    EXPECT_EQ(vfs_.count_since_failure(Operation::sync), 0u) << "no second try";
+    if (work.opened()) {  // before it is a WAL store, SQLite undoes with a sync what it could not do; nobody waits for it
+      EXPECT_EQ(vfs_.count_since_failure(Operation::sync), 0u) << "no second try";
+    }
     if (work.storage_failures() > 0) {
       EXPECT_EQ(vfs_.count_since_failure(Operation::write), 0u);
     }
@@ -144,6 +152,25 @@ TEST_F(StoreFaults, NothingIsWrittenOrAcknowledgedAfterAnFsyncThatFailed) {
     return true;
   });
   EXPECT_GT(runs, 20u / step());
+}
+
+TEST_F(StoreFaults, AnFsyncThatFailsWhileACrashIsCleanedUpIsNotTriedAgain) {
+  for_every_position([&](uint64_t nth) {
+    StoreWorkload work(path(), workers_);
+    vfs_.set_fault({Operation::write, 200, 1, Effect::crash});
+    work.run();
+    vfs_.power_on();
+    StoreWorkload next(path(), workers_);
+    vfs_.set_fault({Operation::sync, nth});
+    next.run();
+    const bool struck = vfs_.failures() > 0;
+    EXPECT_EQ(vfs_.count_since_failure(Operation::sync), 0u);
+    vfs_.cut_power();
+    vfs_.power_on();
+    next.check();
+    check_and_finish(work);
+    return struck;
+  });
 }
 
 // A change that is larger than SQLite's cache goes to the WAL before its COMMIT, and begins it with an fsync.

@@ -74,11 +74,11 @@ def server(shared_server):
 
 @pytest.fixture
 def own_server(tmp_path_factory):
-    """Starts servers with settings of the test's own: own_server({"limits.frame": "1KiB"})."""
+    """Starts servers with settings, and perhaps a certificate, of the test's own: own_server({"limits.frame": "1KiB"})."""
     servers = []
 
-    def start(settings=None):
-        servers.append(Server(tmp_path_factory.mktemp("own"), settings))
+    def start(settings=None, certificate=None):
+        servers.append(Server(tmp_path_factory.mktemp("own"), settings, certificate))
         return servers[-1].start()
 
     yield start

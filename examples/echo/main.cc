@@ -37,11 +37,9 @@ void answer(http::Upgrade upgrade, const gateway::FrameLimits& limits) {
   const auto* const request = std::get_if<gateway::HandshakeRequest>(&checked);
   if (request == nullptr) {
     const auto& refusal = std::get<gateway::HandshakeRefusal>(checked);
-    boost::system::error_code ignored;
-    upgrade.socket.send(boost::asio::buffer(http::refusal(refusal.http_status, "invalid_frame", refusal.why,
-                                                          {{"Sec-WebSocket-Version", "13"}})),
-                        0, ignored);
-    upgrade.socket.shutdown(boost::asio::ip::tcp::socket::shutdown_both, ignored);
+    upgrade.socket.write_some(http::refusal(refusal.http_status, "invalid_frame", refusal.why,
+                                            {{"Sec-WebSocket-Version", "13"}}));
+    upgrade.socket.shutdown();
     return;
   }
   const auto echo = std::make_shared<Echo>(*Worker::current(), std::move(upgrade.socket), limits);

@@ -77,6 +77,10 @@ Status check_together(const Config& config) {
                                                   " must be longer than heartbeat.interval, " +
                                                   format_duration(config.heartbeat.interval));
   }
+  if (config.http.tls_cert.empty() != config.http.tls_key.empty()) {
+    const std::string_view missing = config.http.tls_cert.empty() ? "http.tls.cert" : "http.tls.key";
+    return invalid_field(missing, std::string(missing) + ": TLS needs http.tls.cert and http.tls.key, or neither");
+  }
   if (config.session.ttl > config.session.ttl_max) {
     return invalid_field("session.ttl", "session.ttl: " + format_duration(config.session.ttl) +
                                             " must not be longer than session.ttl_max, " +

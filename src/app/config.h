@@ -36,6 +36,8 @@ struct Config {
   struct Http {
     Listener listen;
     std::vector<std::string> allowed_origins;  // empty: same host only
+    std::string tls_cert;                      // paths; both or none
+    std::string tls_key;
   };
   struct Gateway {
     Listener metrics_listen;

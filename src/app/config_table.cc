@@ -56,13 +56,15 @@ constexpr Unavailable kUrlNotYet{true};
 
 const ConfigKey kTable[] = {
     {"http.listen", "0.0.0.0:8080", ListenerKey{at<&C::http, &C::Http::listen>},
-     "WebSocket, REST and the demo page; plain HTTP, so beyond a private network it belongs behind a proxy with TLS",
+     "WebSocket, REST and the demo page; beyond a private network with `http.tls.cert`, or behind a proxy with TLS",
      "127.0.0.1:8080"},
     {"http.allowed_origins", "",
      ListKey{at<&C::http, &C::Http::allowed_origins>, "origins like https://app.example.com", is_origin},
      "web pages that may connect, compared exactly; none: pages of the same host only"},
-    {"http.tls.cert", "", kNotYet},
-    {"http.tls.key", "", kNotYet},
+    {"http.tls.cert", "", TextKey{at<&C::http, &C::Http::tls_cert>, "path", any_text},
+     "certificate with its chain, a PEM file; with `http.tls.key` it makes `http.listen` speak HTTPS and WSS"},
+    {"http.tls.key", "", TextKey{at<&C::http, &C::Http::tls_key>, "path", any_text},
+     "the certificate's private key, a PEM file without a password; SIGHUP reads both again"},
     {"http.trusted_proxies", "", kNotYet},
 
     {"gateway.metrics_listen", "127.0.0.1:9100", ListenerKey{at<&C::gateway, &C::Gateway::metrics_listen>},

@@ -291,7 +291,7 @@ TEST_F(ConfigLoading, AKeyOfAnotherVersionIsNotAcceptedSilently) {
                   StartsWith(std::string(key.name) + ": not available in this version"));
     }
   }
-  EXPECT_THAT(yaml_refused("http: {tls: {cert: a.pem}}"), StartsWith("http.tls.cert: not available in this version"));
+  EXPECT_THAT(yaml_refused("grpc: {tls: {cert: a.pem}}"), StartsWith("grpc.tls.cert: not available in this version"));
   EXPECT_THAT(set_refused("redis.url_file=x"), StartsWith("redis.url_file: not available in this version"));
   sources_ = {};
   sources_.environment = {{"TIDEMARK_REDIS_URL", "redis://user:password@host"}};
@@ -417,7 +417,7 @@ TEST(ConfigReference, HasARowOfFiveColumnsPerAvailableKey) {
   const std::string table = config_reference_markdown();
   EXPECT_THAT(table, HasSubstr("| `http.listen` | `TIDEMARK_HTTP_LISTEN` | 0.0.0.0:8080 (`--dev`: 127.0.0.1:8080) | "));
   EXPECT_THAT(table, HasSubstr("also as `auth.hs256_secret_file`"));
-  EXPECT_THAT(table, Not(HasSubstr("http.tls")));
+  EXPECT_THAT(table, Not(HasSubstr("grpc.tls")));
   std::istringstream lines(table);
   for (std::string line; std::getline(lines, line);) {
     EXPECT_EQ(std::count(line.begin(), line.end(), '|'), 6) << line;

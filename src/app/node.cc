@@ -8,6 +8,7 @@
 #include "app/store.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/tls_context.h"
 #include "gateway/gateway.h"
 #include "http/openapi.h"
 #include "http/rest.h"
@@ -41,6 +42,24 @@ Result<std::shared_ptr<const account::KeySet>> make_keys(const Config& config, c
     sources.jwks = std::move(*jwks);
   }
   return account::KeySet::make(sources);
+}
+
+// Null without http.tls.cert.
+Result<std::shared_ptr<const TlsContext>> make_tls(const Config& config) {
+  if (config.http.tls_cert.empty()) {
+    return std::shared_ptr<const TlsContext>();
+  }
+  auto tls = TlsContext::make(config.http.tls_cert, config.http.tls_key);
+  if (!tls.ok()) {
+    return Error{tls.error().code, "http.tls: " + tls.error().text, "http.tls.cert", 0};
+  }
+  return tls;
+}
+
+void announce(const TlsContext& tls, const Clock& clock) {
+  const int64_t left_s = tls.expires_at() - clock.unix_ms() / 1000;
+  log(left_s > 0 ? LogLevel::info : LogLevel::warn, left_s > 0 ? "tls.certificate" : "tls.certificate_expired",
+      {{"subject", tls.subject()}, {"valid_for_hours", left_s / 3600}});
 }
 
 std::string host_of(const Endpoint& endpoint) { return endpoint.host; }
@@ -231,8 +250,16 @@ Result<std::unique_ptr<Node>> Node::make(const Config& config, NodeOptions optio
       return written.error();
     }
   }
+  auto tls = make_tls(config);
+  if (!tls.ok()) {
+    return tls.error();
+  }
   parts->make_rooms(std::move(*store), std::move(*keys));
   parts->make_doors();
+  if (*tls) {
+    announce(**tls, parts->clock);
+    parts->http->use_tls(std::move(*tls));
+  }
   return std::unique_ptr<Node>(new Node(std::move(parts)));
 }
 
@@ -332,7 +359,18 @@ Status Node::reload(const Config& config) {
   if (!keys.ok()) {
     return keys.error();
   }
+  auto tls = make_tls(config);
+  if (!tls.ok()) {
+    return tls.error();
+  }
+  if ((*tls == nullptr) != parts_->config.http.tls_cert.empty()) {
+    return fail(Code::invalid_field, "http.tls.cert: TLS cannot be switched on or off while the node runs");
+  }
   parts_->account->replace_keys(std::move(*keys));
+  if (*tls) {
+    announce(**tls, parts_->clock);
+    parts_->http->use_tls(std::move(*tls));
+  }
   log_level(config.log.level);
   return {};
 }

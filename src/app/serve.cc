@@ -80,7 +80,7 @@ void announce(const Config& config, const Node& node, bool dev) {
                             {"workers", config.node.workers}, {"dev", dev}});
   if (dev) {
     std::cerr << "\n  tidemark --dev is INSECURE: anybody on this machine may register as anybody.\n"
-              << "  demo:  http://127.0.0.1:" << node.http_port() << "/demo\n"
+              << "  demo:  " << (config.http.tls_cert.empty() ? "http" : "https") << "://127.0.0.1:" << node.http_port() << "/demo\n"
               << "  token: tidemark token --user alice\n\n";
   }
 }

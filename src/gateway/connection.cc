@@ -36,7 +36,7 @@ std::string id_of(simdjson::dom::object object) {
 
 }  // namespace
 
-Connection::Connection(Gateway& gateway, Worker& worker, boost::asio::ip::tcp::socket socket, stream::OutletId id)
+Connection::Connection(Gateway& gateway, Worker& worker, StreamSocket socket, stream::OutletId id)
     : WebSocket(worker, std::move(socket), gateway.options_.frames),
       gateway_(gateway),
       id_(id),

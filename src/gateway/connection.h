@@ -19,7 +19,7 @@ namespace tidemark::gateway {
 
 class Connection final : public WebSocket, public stream::Outlet, public stream::Subscriber::Events {
  public:
-  Connection(Gateway& gateway, Worker& worker, boost::asio::ip::tcp::socket socket, stream::OutletId id);
+  Connection(Gateway& gateway, Worker& worker, StreamSocket socket, stream::OutletId id);
   ~Connection() override;
 
   stream::OutletId outlet_id() const override { return id_; }

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/ip/tcp.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "account/account.h"
 #include "conversation/conversation.h"
+#include "core/stream_socket.h"
 #include "device/device.h"
 #include "gateway/frame_codec.h"
 #include "gateway/handshake.h"
@@ -46,7 +46,7 @@ struct GatewayOptions {
 
 // What the HTTP door hands over: a request for the WebSocket path, as it came.
 struct Incoming {
-  boost::asio::ip::tcp::socket socket;
+  StreamSocket socket;
   RequestHead head;
   std::string early_bytes;
   std::string client_ip;

@@ -1,10 +1,10 @@
 // Refusal: answers an upgrade request with an HTTP error and closes so that the answer arrives.
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <memory>
 #include <string>
 
+#include "core/stream_socket.h"
 #include "core/worker.h"
 
 namespace tidemark::gateway {
@@ -14,7 +14,7 @@ namespace tidemark::gateway {
 // Owner: the socket's worker.
 class Refusal : public std::enable_shared_from_this<Refusal> {
  public:
-  Refusal(Worker& worker, boost::asio::ip::tcp::socket socket, std::string response);
+  Refusal(Worker& worker, StreamSocket socket, std::string response);
 
   void start();
 
@@ -23,7 +23,7 @@ class Refusal : public std::enable_shared_from_this<Refusal> {
   void end();
 
   Worker& worker_;
-  boost::asio::ip::tcp::socket socket_;
+  StreamSocket socket_;
   const std::string response_;
   Timer timer_;
   std::shared_ptr<Refusal> keep_;

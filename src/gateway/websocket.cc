@@ -1,15 +1,11 @@
 #include "gateway/websocket.h"
 
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
-#include <cerrno>
 
 namespace tidemark::gateway {
 namespace {
-
-using boost::asio::ip::tcp;
 
 constexpr size_t kGatherFrames = 256;            // frames in one write
 constexpr size_t kReadBytes = 128 * 1024;        // one read; a fast sender has to take turns with others
@@ -18,7 +14,7 @@ constexpr size_t kFlushBytesPerTurn = 256 * 1024;  // then others have their tur
 
 }  // namespace
 
-WebSocket::WebSocket(Worker& worker, tcp::socket socket, const FrameLimits& limits)
+WebSocket::WebSocket(Worker& worker, StreamSocket socket, const FrameLimits& limits)
     : worker_(worker),
       socket_(std::move(socket)),
       decoder_(limits, Side::server),
@@ -78,7 +74,7 @@ void WebSocket::wait_readable() {
     return;
   }
   reading_ = true;
-  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
+  socket_.wait_readable([self = shared_from_this()](const boost::system::error_code& error) {
     self->reading_ = false;
     if (!error) {
       self->read_some();
@@ -91,12 +87,12 @@ void WebSocket::read_some() {
     return;
   }
   const std::span<char> buffer = worker_.read_buffer();
-  const ssize_t count = ::recv(socket_.native_handle(), buffer.data(), std::min(buffer.size(), kReadBytes), MSG_DONTWAIT);
-  if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+  const StreamSocket::Moved got = socket_.read_some(buffer.first(std::min(buffer.size(), kReadBytes)));
+  if (got.outcome == StreamSocket::Outcome::again) {
     wait_readable();
     return;
   }
-  if (count <= 0) {
+  if (got.outcome != StreamSocket::Outcome::moved) {
     lost();
     return;
   }
@@ -105,7 +101,7 @@ void WebSocket::read_some() {
     wait_readable();  // read and thrown away, so that the peer's bytes do not reset the connection
     return;
   }
-  take(buffer.first(static_cast<size_t>(count)));
+  take(buffer.first(got.bytes));
   if (!paused_ || state_ != State::open) {
     wait_readable();
   }
@@ -195,9 +191,11 @@ void WebSocket::report(CloseCode code) {
 }
 
 void WebSocket::begin_linger() {
+  if (!socket_.shutdown()) {
+    wait_writable();  // then flush() comes here again
+    return;
+  }
   state_ = State::lingering;
-  boost::system::error_code ignored;
-  socket_.shutdown(tcp::socket::shutdown_send, ignored);
   worker_.arm(linger_timer_, kLinger);
   wait_readable();
 }
@@ -209,8 +207,7 @@ void WebSocket::end() {
   state_ = State::gone;
   worker_.cancel(linger_timer_);
   worker_.forget_flush(*this);
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  socket_.close();
   queue_.clear();
   queue_head_ = 0;
   queued_bytes_ = 0;
@@ -233,21 +230,15 @@ void WebSocket::flush() {
       parts[count] = {const_cast<char*>(wire.data()), wire.size()};
       bytes += wire.size();
     }
-    msghdr message{};
-    message.msg_iov = parts;
-    message.msg_iovlen = count;
-    const ssize_t written = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (written < 0 && errno == EINTR) {
-      continue;
-    }
-    if (written < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+    const StreamSocket::Moved written = socket_.write_some({parts, count});
+    if (written.outcome != StreamSocket::Outcome::moved && written.outcome != StreamSocket::Outcome::again) {
       const auto keep = shared_from_this();
       lost();
       return;
     }
-    if (written > 0) {
+    if (written.bytes > 0) {
       last_progress_ = worker_.now();
-      auto left = static_cast<size_t>(written);
+      size_t left = written.bytes;
       queued_bytes_ -= left;
       written_now += left;
       while (left > 0) {
@@ -262,7 +253,7 @@ void WebSocket::flush() {
         frame_offset_ = 0;
       }
     }
-    if (written < 0 || static_cast<size_t>(written) < bytes) {
+    if (written.bytes < bytes) {
       wait_writable();
       return;
     }
@@ -292,7 +283,7 @@ void WebSocket::wait_writable() {
   // The written part of a long queue is not kept.
   queue_.erase(queue_.begin(), queue_.begin() + queue_head_);
   queue_head_ = 0;
-  socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
+  socket_.wait_writable([self = shared_from_this()](const boost::system::error_code& error) {
     self->writing_ = false;
     if (error || self->state_ == State::gone) {
       return;

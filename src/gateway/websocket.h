@@ -7,12 +7,12 @@
 // Reads readiness style into the worker's shared buffer, so that an idle connection holds no buffer.
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/error_table.h"
+#include "core/stream_socket.h"
 #include "core/worker.h"
 #include "gateway/frame_codec.h"
 #include "stream/frame.h"
@@ -21,7 +21,7 @@ namespace tidemark::gateway {
 
 class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushable {
  public:
-  WebSocket(Worker& worker, boost::asio::ip::tcp::socket socket, const FrameLimits& limits);
+  WebSocket(Worker& worker, StreamSocket socket, const FrameLimits& limits);
   ~WebSocket() override;
   WebSocket(const WebSocket&) = delete;
   WebSocket& operator=(const WebSocket&) = delete;
@@ -77,7 +77,7 @@ class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushab
   void release_memory();
 
   Worker& worker_;
-  boost::asio::ip::tcp::socket socket_;
+  StreamSocket socket_;
   FrameDecoder decoder_;
   std::vector<stream::Frame> queue_;
   std::unique_ptr<std::string> unread_;  // bytes that were read and wait for resume()

@@ -1,13 +1,11 @@
 #include "http/connection.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <span>
 #include <utility>
 
 #include "core/error_table.h"
+#include "core/log.h"
 #include "http/cors.h"
 #include "http/rest.h"
 #include "http/target.h"
@@ -29,7 +27,7 @@ std::string printable(boost::asio::ip::address address) {
 
 }  // namespace
 
-Connection::Connection(std::shared_ptr<Context> context, Worker& worker, tcp::socket socket, const tcp::endpoint& peer)
+Connection::Connection(std::shared_ptr<Context> context, Worker& worker, StreamSocket socket, const tcp::endpoint& peer)
     : context_(std::move(context)),
       worker_(worker),
       socket_(std::move(socket)),
@@ -69,8 +67,7 @@ void Connection::leave() {
 
 void Connection::close() {
   if (state_ != State::closed) {
-    error_code ignored;
-    socket_.close(ignored);
+    socket_.close();
     leave();
   }
 }
@@ -88,7 +85,7 @@ void Connection::on_timer() {
 }
 
 void Connection::wait_readable() {
-  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
+  socket_.wait_readable([self = shared_from_this()](const error_code& error) {
     if (self->state_ == State::closed) {
       return;
     }
@@ -104,14 +101,23 @@ void Connection::wait_readable() {
 
 void Connection::readable() {
   const std::span<char> buffer = worker_.read_buffer();
-  const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), std::min(buffer.size(), kReadBytes), 0);
-  if (got > 0) {
-    feed({buffer.data(), static_cast<size_t>(got)});
-  } else if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-    wait_readable();
-  } else {
-    close();
+  const StreamSocket::Moved got = socket_.read_some(buffer.first(std::min(buffer.size(), kReadBytes)));
+  switch (got.outcome) {
+    case StreamSocket::Outcome::moved: return feed({buffer.data(), got.bytes});
+    case StreamSocket::Outcome::again: return wait_readable();
+    case StreamSocket::Outcome::plain_http: return not_over_tls();
+    case StreamSocket::Outcome::ended: return close();
+    case StreamSocket::Outcome::failed: break;
   }
+  if (socket_.is_tls()) {
+    log_debug("http.tls_failed", {{"address", client_ip_}, {"why", tls_failure()}});
+  }
+  close();
+}
+
+void Connection::not_over_tls() {
+  socket_.drop_tls();
+  refuse(failure(fail(Code::invalid_frame, "this port speaks TLS: use https:// or wss://")));
 }
 
 void Connection::feed(std::string_view bytes) {
@@ -175,8 +181,7 @@ void Connection::head_arrived(std::string_view behind) {
   reserved_ = wanted;
   worker_.arm(timer_, context_->options.body_timeout);
   if (reader_->expects_continue() && behind.empty() &&
-      ::send(socket_.native_handle(), kContinue.data(), kContinue.size(), MSG_NOSIGNAL) !=
-          static_cast<ssize_t>(kContinue.size())) {
+      socket_.write_some(kContinue).bytes != kContinue.size()) {
     close();
   }
 }
@@ -265,23 +270,26 @@ void Connection::answer(const Response& response) {
 
 void Connection::write_some() {
   while (out_sent_ < out_.size()) {
-    const ssize_t sent =
-        ::send(socket_.native_handle(), out_.data() + out_sent_, out_.size() - out_sent_, MSG_NOSIGNAL);
-    if (sent >= 0) {
-      out_sent_ += static_cast<size_t>(sent);
-    } else if (errno == EAGAIN) {
-      worker_.arm(timer_, context_->options.write_timeout);
-      socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](const error_code& error) {
-        if (self->state_ == State::writing) {
-          error ? self->close() : self->write_some();
-        }
-      });
-      return;
-    } else if (errno != EINTR) {
+    const StreamSocket::Moved sent = socket_.write_some(std::string_view(out_).substr(out_sent_));
+    if (sent.outcome == StreamSocket::Outcome::moved) {
+      out_sent_ += sent.bytes;
+    } else if (sent.outcome == StreamSocket::Outcome::again) {
+      return wait_for_room();
+    } else {
       return close();
     }
   }
   answer_sent();
+}
+
+// For what is left of the answer, or for the end of the stream behind it.
+void Connection::wait_for_room() {
+  worker_.arm(timer_, context_->options.write_timeout);
+  socket_.wait_writable([self = shared_from_this()](const error_code& error) {
+    if (self->state_ == State::writing) {
+      error ? self->close() : self->write_some();
+    }
+  });
 }
 
 void Connection::answer_sent() {
@@ -300,10 +308,8 @@ void Connection::answer_sent() {
 
 // A close with unread bytes would make the kernel send a reset, and the answer might never be read.
 void Connection::linger() {
-  error_code error;
-  socket_.shutdown(tcp::socket::shutdown_send, error);
-  if (error) {
-    return close();
+  if (!socket_.shutdown()) {
+    return wait_for_room();
   }
   state_ = State::lingering;
   reader_.reset();
@@ -314,11 +320,10 @@ void Connection::linger() {
 
 void Connection::discard() {
   const std::span<char> buffer = worker_.read_buffer();
-  const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), 0);
-  if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) {
-    wait_readable();
-  } else {
-    close();
+  switch (socket_.read_some(buffer).outcome) {
+    case StreamSocket::Outcome::moved:
+    case StreamSocket::Outcome::again: return wait_readable();
+    default: return close();
   }
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/stream_socket.h"
 #include "core/task.h"
 #include "core/worker.h"
 #include "http/context.h"
@@ -23,7 +24,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   static constexpr size_t kReadBytes = 64 * 1024;  // at most, in one read
 
-  Connection(std::shared_ptr<Context> context, Worker& worker, boost::asio::ip::tcp::socket socket,
+  Connection(std::shared_ptr<Context> context, Worker& worker, StreamSocket socket,
              const boost::asio::ip::tcp::endpoint& peer);
   ~Connection();
 
@@ -50,13 +51,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void refuse(const Response& response);
   void answer(const Response& response);
   void write_some();
+  void wait_for_room();
   void answer_sent();
   void linger();
   void discard();
+  void not_over_tls();
 
   const std::shared_ptr<Context> context_;
   Worker& worker_;
-  boost::asio::ip::tcp::socket socket_;
+  StreamSocket socket_;
   const std::string client_ip_;
   const int client_port_;
   Timer timer_;

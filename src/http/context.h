@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/metrics.h"
+#include "core/tls_context.h"
 #include "core/worker.h"
 #include "http/pages.h"
 #include "http/server.h"
@@ -33,6 +34,7 @@ struct Context {
   WorkerPool& workers;
   std::array<Counter*, 5> answers;  // by the first digit of the status
   std::vector<std::unordered_set<Connection*>> open;  // by worker, each owned by its worker
+  std::atomic<std::shared_ptr<const TlsContext>> tls;  // null: in the clear
   std::atomic<bool> draining{false};
   std::atomic<size_t> connections{0};
   std::atomic<size_t> body_bytes{0};

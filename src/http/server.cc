@@ -55,7 +55,9 @@ Server::Server(WorkerPool& workers, MetricRegistry& metrics, const command::Tabl
         if (open >= most + kRefusalsMax) {
           return;
         }
-        const auto connection = std::make_shared<Connection>(context, worker, std::move(socket), peer);
+        const std::shared_ptr<const TlsContext> tls = context->tls.load();
+        StreamSocket stream = tls ? StreamSocket(std::move(socket), *tls) : StreamSocket(std::move(socket));
+        const auto connection = std::make_shared<Connection>(context, worker, std::move(stream), peer);
         open < most ? connection->start() : connection->start_refusing();
       });
 }
@@ -69,6 +71,8 @@ Server::~Server() {
 Status Server::listen(const std::string& host, int port) { return acceptor_->listen(host, port); }
 
 int Server::port() const { return acceptor_->port(); }
+
+void Server::use_tls(std::shared_ptr<const TlsContext> tls) { context_->tls.store(std::move(tls)); }
 
 void Server::stop_listening() { acceptor_->close(); }
 

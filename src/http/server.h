@@ -1,11 +1,10 @@
 // The HTTP door: REST, health, metrics, web pages, and the way in for WebSocket upgrades.
 //
 // One acceptor on worker 0 hands sockets round robin to the workers; a connection stays on its worker. A second Server
-// with `metrics_only` listens for Prometheus. HTTP/1.1 and 1.0 in the clear.
+// with `metrics_only` listens for Prometheus. HTTP/1.1 and 1.0, in the clear or over TLS.
 #pragma once
 
 #include <atomic>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/http/message.hpp>
 #include <chrono>
 #include <cstdint>
@@ -19,6 +18,7 @@
 #include "command/table.h"
 #include "core/metrics.h"
 #include "core/result.h"
+#include "core/stream_socket.h"
 #include "core/worker.h"
 
 namespace tidemark::http {
@@ -28,10 +28,10 @@ class Acceptor;
 struct Context;
 
 // A request for the WebSocket path, as it came: perhaps no correct upgrade. The socket is on its worker's io_context,
-// non-blocking, with nothing pending; the head is whole and has passed the checks that hold for every request (size,
+// with no wait pending; the head is whole and has passed the checks that hold for every request (size,
 // one Host, no smuggling). Whoever takes it answers it and closes it.
 struct Upgrade {
-  boost::asio::ip::tcp::socket socket;
+  StreamSocket socket;
   boost::beast::http::request_header<> head;
   std::string early_bytes;  // already read behind the head
   std::string client_ip;
@@ -81,6 +81,9 @@ class Server {
   // system said.
   Status listen(const std::string& host, int port);
   int port() const;  // the bound one, 0 before listen()
+
+  // Connections that are accepted from now on speak TLS with `tls`; null: in the clear. From any thread.
+  void use_tls(std::shared_ptr<const TlsContext> tls);
 
   // New connections are refused by the system from now on.
   void stop_listening();

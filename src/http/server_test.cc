@@ -126,7 +126,7 @@ TEST_F(ServerTest, HandsUpgradesOverWithWhatCameBehindThem) {
     const std::string seen = std::string(upgrade.head.target()) + "|" + std::string(upgrade.head["X-Test"]) + "|" +
                              upgrade.early_bytes + "|" + upgrade.client_ip;
     const std::string text = refusal(401, "unauthorized", seen);
-    ::send(upgrade.socket.native_handle(), text.data(), text.size(), MSG_NOSIGNAL);
+    upgrade.socket.write_some(text);
   };
   start({}, hooks);
   Client client(server_->port());

@@ -58,12 +58,14 @@ class Client:
     # -- life --------------------------------------------------------------------------------------------------
 
     async def open(self):
-        uri = f"ws://127.0.0.1:{self.server.port}{self._path}"
+        tls = self.server.tls
+        uri = f"{'wss' if tls else 'ws'}://127.0.0.1:{self.server.port}{self._path}"
         if self._query:
             uri += "?" + urlencode(self._query)
         self.ws = await websockets.connect(
             uri, extra_headers=self._headers, subprotocols=self._subprotocols or None, compression=None,
-            max_size=None, max_queue=None, ping_interval=None, open_timeout=20, close_timeout=3)
+            max_size=None, max_queue=None, ping_interval=None, open_timeout=20, close_timeout=3,
+            **({"ssl": tls} if tls else {}))
         Client.opened.append(self)
         self._reader = asyncio.create_task(self._read())
         if self.options["auth"] is not None:

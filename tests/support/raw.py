@@ -35,14 +35,16 @@ class Closed(NamedTuple):
 
 
 class RawSocket:
-    """A TCP connection. Every wait is bounded by the timeout."""
+    """A TCP connection, or TLS over one. Every wait is bounded by the timeout."""
 
-    def __init__(self, port, timeout=10, receive_buffer=None):
+    def __init__(self, port, timeout=10, receive_buffer=None, tls=None):
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(timeout)
         self.sock.connect(("127.0.0.1", port))
+        if tls is not None:
+            self.sock = tls.wrap_socket(self.sock, server_hostname="127.0.0.1")
         self.port = port
         self.buffer = b""
 

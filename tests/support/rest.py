@@ -14,15 +14,18 @@ class Reply(NamedTuple):
         return self.json["data"]
 
 
-def call(port, method, path, token=None, body=None, headers=None, timeout=15):
-    """body: an object is sent as JSON, bytes are sent as they are."""
+def call(port, method, path, token=None, body=None, headers=None, timeout=15, tls=None):
+    """body: an object is sent as JSON, bytes are sent as they are. tls: an ssl.SSLContext."""
     fields = dict(headers or {})
     if token is not None:
         fields["Authorization"] = f"Bearer {token}"
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
         fields.setdefault("Content-Type", "application/json")
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    if tls is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    else:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=tls)
     try:
         connection.request(method, path, body=body, headers=fields)
         response = connection.getresponse()

@@ -46,9 +46,10 @@ class Server:
     environment   more variables of the process; program   another program than binary()
     """
 
-    def __init__(self, directory, settings=None, environment=None, program=None):
+    def __init__(self, directory, settings=None, environment=None, program=None, certificate=None):
         self.directory = Path(directory)
         self.environment, self.program = environment or {}, program
+        self.tls = certificate.context() if certificate else None  # what clients of http.listen use
         self.port, self.metrics_port = free_port(), free_port()
         self.log = self.directory / "stderr.log"
         self.process = None
@@ -58,6 +59,7 @@ class Server:
             "storage.url": f"sqlite:{self.directory}/tidemark.db",
             "auth.hs256_secret": tokens.SECRET,
             **FAST,
+            **(certificate.settings if certificate else {}),
             **(settings or {}),
         }
 
@@ -79,7 +81,7 @@ class Server:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, f"the server ended with {self.process.returncode}\n{self.log_tail()}"
             try:
-                if rest.call(self.port, "GET", "/readyz", timeout=2).status == 200:
+                if rest.call(self.port, "GET", "/readyz", timeout=2, tls=self.tls).status == 200:
                     return
             except OSError:
                 pass
@@ -95,7 +97,7 @@ class Server:
         assert self.alive, f"the server ended with {self.process and self.process.returncode}\n{self.log_tail()}"
         try:
             for _ in range(4):  # connections are spread over the workers, and one of them may be the one that hangs
-                rest.call(self.port, "GET", "/healthz", timeout=5)
+                rest.call(self.port, "GET", "/healthz", timeout=5, tls=self.tls)
         except OSError as error:
             self.kill()
             raise AssertionError(f"the server does not answer any more ({error})\n{self.log_tail()}") from None
@@ -157,18 +159,18 @@ class Server:
         """A call below /api/v1; token may be a user id, for which one is minted."""
         if token is not None and "." not in token:
             token = tokens.token(token)
-        return rest.call(self.port, method, "/api/v1" + path, token, body, headers)
+        return rest.call(self.port, method, "/api/v1" + path, token, body, headers, tls=self.tls)
 
     def get(self, path, headers=None):
-        return rest.call(self.port, "GET", path, headers=headers)
+        return rest.call(self.port, "GET", path, headers=headers, tls=self.tls)
 
     def socket(self, timeout=10):
-        return RawSocket(self.port, timeout)
+        return RawSocket(self.port, timeout, tls=self.tls)
 
     def raw(self, user=None, path="/api/v1/ws/connect", query="", timeout=10):
         """A WebSocket whose every byte the test decides. Without a user: no token."""
         headers = [] if user is None else [("Authorization", f"Bearer {tokens.token(user)}")]
-        return RawWebSocket(self.port, timeout).handshake(path + query, headers)
+        return RawWebSocket(self.port, timeout, tls=self.tls).handshake(path + query, headers)
 
     def metrics(self):
         """name -> sum over its label sets."""

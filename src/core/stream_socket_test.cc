@@ -1,0 +1,341 @@
+#include "core/stream_socket.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tidemark {
+namespace {
+
+using boost::asio::ip::tcp;
+using Outcome = StreamSocket::Outcome;
+
+// A self-signed certificate and its key in a directory of its own; the chain repeats the certificate `chain` times.
+class CertificateFiles {
+ public:
+  explicit CertificateFiles(int chain = 0) {
+    std::string name = (std::filesystem::temp_directory_path() / "tidemark-tls-XXXXXX").string();
+    EXPECT_NE(::mkdtemp(name.data()), nullptr);
+    directory_ = name;
+    EVP_PKEY* const pair = EVP_EC_gen("P-256");
+    X509* const made = X509_new();
+    ASN1_INTEGER_set(X509_get_serialNumber(made), 1);
+    X509_gmtime_adj(X509_getm_notBefore(made), 0);
+    X509_gmtime_adj(X509_getm_notAfter(made), 3600);
+    X509_set_pubkey(made, pair);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(made), "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
+    X509_set_issuer_name(made, X509_get_subject_name(made));
+    X509_sign(made, pair, EVP_sha256());
+    FILE* file = std::fopen(certificate().c_str(), "w");
+    for (int i = 0; i <= chain; ++i) {
+      PEM_write_X509(file, made);
+    }
+    std::fclose(file);
+    file = std::fopen(key().c_str(), "w");
+    PEM_write_PrivateKey(file, pair, nullptr, nullptr, 0, nullptr, nullptr);
+    std::fclose(file);
+    X509_free(made);
+    EVP_PKEY_free(pair);
+  }
+  ~CertificateFiles() { std::filesystem::remove_all(directory_); }
+
+  std::string certificate() const { return directory_ + "/cert.pem"; }
+  std::string key() const { return directory_ + "/key.pem"; }
+
+ private:
+  std::string directory_;
+};
+
+// The server's end is a StreamSocket, the client's end a plain non-blocking descriptor with OpenSSL on it or not.
+class StreamSocketTest : public ::testing::Test {
+ protected:
+  StreamSocketTest() { ::signal(SIGPIPE, SIG_IGN); }
+  ~StreamSocketTest() override {
+    SSL_free(client_ssl_);
+    SSL_CTX_free(client_context_);
+  }
+
+  void connect(const TlsContext* context, int receive_buffer = 64 * 1024) {
+    tcp::acceptor acceptor(io_, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
+    client_.open(tcp::v4());
+    client_.set_option(tcp::socket::receive_buffer_size(receive_buffer));
+    client_.connect(acceptor.local_endpoint());
+    tcp::socket accepted = acceptor.accept();
+    accepted.set_option(tcp::socket::send_buffer_size(1));  // the least that the system has
+    accepted.set_option(tcp::no_delay(true));
+    accepted.non_blocking(true);
+    client_.non_blocking(true);
+    if (context == nullptr) {
+      server_.emplace(std::move(accepted));
+      return;
+    }
+    server_.emplace(std::move(accepted), *context);
+    client_context_ = SSL_CTX_new(TLS_client_method());
+    client_ssl_ = SSL_new(client_context_);
+    SSL_set_fd(client_ssl_, client_.native_handle());
+    SSL_set_connect_state(client_ssl_);
+  }
+
+  void connect_tls(int chain = 0, int receive_buffer = 64 * 1024) {
+    const CertificateFiles files(chain);
+    const auto context = TlsContext::make(files.certificate(), files.key());
+    ASSERT_TRUE(context.ok()) << context.error().text;
+    connect(context->get(), receive_buffer);
+  }
+
+  void handshake() {
+    char byte = 0;
+    while (!SSL_is_init_finished(client_ssl_)) {
+      SSL_do_handshake(client_ssl_);
+      ASSERT_EQ(server_->read_some({&byte, 1}).outcome, Outcome::again);
+    }
+  }
+
+  // Everything that has come to the client.
+  std::string client_reads() {
+    std::string all;
+    char buffer[4096];
+    for (;;) {
+      const int got = client_ssl_ != nullptr
+                          ? SSL_read(client_ssl_, buffer, sizeof buffer)
+                          : static_cast<int>(::recv(client_.native_handle(), buffer, sizeof buffer, 0));
+      if (got <= 0) {
+        return all;
+      }
+      all.append(buffer, static_cast<size_t>(got));
+    }
+  }
+  void client_writes(std::string_view bytes) {
+    const auto size = static_cast<int>(bytes.size());
+    ASSERT_EQ(client_ssl_ != nullptr ? SSL_write(client_ssl_, bytes.data(), size)
+                                     : ::send(client_.native_handle(), bytes.data(), bytes.size(), 0),
+              size);
+  }
+  std::string server_reads(size_t most = 1 << 16) {
+    std::string buffer(most, '\0');
+    const StreamSocket::Moved got = server_->read_some(buffer);
+    EXPECT_TRUE(got.outcome == Outcome::moved || got.bytes == 0);
+    buffer.resize(got.bytes);
+    return buffer;
+  }
+  // Whether the handler of a wait runs without anything more from the client.
+  template <class Start>
+  bool completes(Start start) {
+    const auto called = std::make_shared<bool>(false);  // a wait that does not complete stays
+    start([called](const boost::system::error_code& error) { *called = !error; });
+    EXPECT_FALSE(*called) << "inside the call";
+    io_.restart();
+    io_.poll();
+    return *called;
+  }
+  bool readable() {
+    return completes([this](auto handler) { server_->wait_readable(handler); });
+  }
+  bool writable() {
+    return completes([this](auto handler) { server_->wait_writable(handler); });
+  }
+
+  // Writes `text` as parts of `part` bytes, growing after each refusal as a queue would, while the client reads.
+  void expect_whole(const std::string& text, size_t part) {
+    std::string received;
+    size_t sent = 0;
+    size_t offered = std::min<size_t>(text.size(), 1000);
+    int refusals = 0;
+    while (sent < text.size()) {
+      std::vector<std::string> copies;  // at another address each time
+      for (size_t at = sent; at < offered && copies.size() < 200; at += part) {
+        copies.push_back(text.substr(at, std::min(part, offered - at)));
+      }
+      std::vector<iovec> parts;
+      for (std::string& copy : copies) {
+        parts.push_back({copy.data(), copy.size()});
+      }
+      const StreamSocket::Moved moved = server_->write_some(parts);
+      ASSERT_TRUE(moved.outcome == Outcome::moved || moved.outcome == Outcome::again);
+      sent += moved.bytes;
+      if (moved.outcome == Outcome::again) {
+        ++refusals;
+        received += client_reads();
+      }
+      offered = std::min(text.size(), std::max(offered, sent) + 1000 * part);
+    }
+    while (received.size() < text.size()) {
+      received += client_reads();
+    }
+    EXPECT_EQ(received, text);
+    EXPECT_GT(refusals, 0);
+  }
+
+  boost::asio::io_context io_;
+  tcp::socket client_{io_};
+  std::optional<StreamSocket> server_;
+  SSL_CTX* client_context_ = nullptr;
+  SSL* client_ssl_ = nullptr;
+};
+
+std::string long_text(size_t size) {
+  std::string text;
+  for (int i = 0; text.size() < size; ++i) {
+    text += std::to_string(i) + ",";
+  }
+  return text;
+}
+
+TEST_F(StreamSocketTest, InTheClearIsATcpSocketAndAPointer) {
+  EXPECT_LE(sizeof(StreamSocket), sizeof(tcp::socket) + sizeof(void*));
+  connect(nullptr);
+  char byte = 0;
+  EXPECT_EQ(server_->read_some({&byte, 1}).outcome, Outcome::again);
+  client_writes("hello");
+  EXPECT_TRUE(readable());
+  EXPECT_EQ(server_reads(), "hello");
+  expect_whole(long_text(10'000'000), 5000);
+  EXPECT_TRUE(server_->shutdown());
+  client_.close();
+  EXPECT_EQ(server_->read_some({&byte, 1}).outcome, Outcome::ended);
+}
+
+TEST_F(StreamSocketTest, SmallPartsAndLargeOnesArriveWholeOverTls) {
+  connect_tls();
+  handshake();
+  expect_whole(long_text(1'000'000), 37);
+  expect_whole(long_text(10'000'000), 5000);
+  expect_whole(long_text(10'000'000), 100'000);
+}
+
+TEST_F(StreamSocketTest, BytesThatAreDecryptedAlreadyAreWaitedForNoMore) {
+  connect_tls();
+  handshake();
+  client_writes("hello");
+  client_writes("world");
+  EXPECT_TRUE(readable());
+  EXPECT_EQ(server_reads(2), "he");
+  EXPECT_TRUE(readable());
+  EXPECT_EQ(server_reads(3), "llo");
+  EXPECT_TRUE(readable()) << "a record that was read ahead";
+  EXPECT_EQ(server_reads(), "world");
+  EXPECT_FALSE(readable());
+}
+
+TEST_F(StreamSocketTest, ReadingWaitsForRoomWhereTheHandshakeHasToWrite) {
+  connect_tls(200, 4096);  // more certificates than the buffers take
+  SSL_do_handshake(client_ssl_);
+  char byte = 0;
+  int blocked = 0;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!SSL_is_init_finished(client_ssl_) && std::chrono::steady_clock::now() < end) {
+    if (readable()) {
+      ASSERT_EQ(server_->read_some({&byte, 1}).outcome, Outcome::again);
+    } else {
+      ++blocked;
+      SSL_do_handshake(client_ssl_);  // only makes room: the client has nothing to say before it has seen it all
+    }
+  }
+  EXPECT_TRUE(SSL_is_init_finished(client_ssl_));
+  EXPECT_GT(blocked, 2);
+}
+
+TEST_F(StreamSocketTest, WritingFirstWaitsForTheClientsHello) {
+  connect_tls();
+  EXPECT_EQ(server_->write_some("early").outcome, Outcome::again);
+  EXPECT_FALSE(writable());
+  SSL_do_handshake(client_ssl_);
+  EXPECT_EQ(server_->write_some("early").outcome, Outcome::again);
+  SSL_do_handshake(client_ssl_);
+  EXPECT_TRUE(writable());
+  EXPECT_EQ(server_->write_some("early").bytes, 5u);
+  EXPECT_EQ(client_reads(), "early");
+}
+
+TEST_F(StreamSocketTest, EndsWithCloseNotifyAsSoonAsThereIsRoom) {
+  connect_tls();
+  handshake();
+  const std::string block(16 * 1024, 'x');
+  StreamSocket::Moved moved;
+  while ((moved = server_->write_some(block)).outcome == Outcome::moved) {
+  }
+  // The record that is blocked goes first; when it has gone, the buffers are still full.
+  char bytes[512];
+  while ((moved = server_->write_some(block)).outcome == Outcome::again) {
+    SSL_read(client_ssl_, bytes, sizeof bytes);
+  }
+  ASSERT_EQ(moved.outcome, Outcome::moved);
+  int refusals = 0;
+  while (!server_->shutdown()) {
+    ++refusals;
+    client_reads();
+  }
+  EXPECT_GT(refusals, 0);
+  while (SSL_get_shutdown(client_ssl_) == 0) {
+    client_reads();
+  }
+  EXPECT_EQ(SSL_get_shutdown(client_ssl_), SSL_RECEIVED_SHUTDOWN);
+}
+
+TEST_F(StreamSocketTest, TheClientsCloseNotifyIsTheEndAndItsLackAFailure) {
+  connect_tls();
+  handshake();
+  client_writes("last");
+  SSL_shutdown(client_ssl_);
+  EXPECT_EQ(server_reads(), "last");
+  char byte = 0;
+  EXPECT_TRUE(readable());
+  EXPECT_EQ(server_->read_some({&byte, 1}).outcome, Outcome::ended);
+  EXPECT_EQ(server_->write_some("an answer").outcome, Outcome::moved);
+  EXPECT_EQ(client_reads(), "an answer");
+}
+
+TEST_F(StreamSocketTest, AnEndInTheMiddleIsAFailure) {
+  connect_tls();
+  handshake();
+  client_.shutdown(tcp::socket::shutdown_send);
+  char byte = 0;
+  EXPECT_TRUE(readable());
+  EXPECT_EQ(server_->read_some({&byte, 1}).outcome, Outcome::failed);
+  EXPECT_TRUE(readable()) << "a reader that asks again gets the same answer";
+  EXPECT_EQ(server_->read_some({&byte, 1}).outcome, Outcome::failed);
+  EXPECT_EQ(server_->write_some("x").outcome, Outcome::failed);
+  EXPECT_TRUE(server_->shutdown());
+}
+
+TEST_F(StreamSocketTest, AnHttpRequestInTheClearIsToldApart) {
+  connect_tls();
+  const std::string request = "GET / HTTP/1.1\r\n\r\n";
+  ASSERT_EQ(::send(client_.native_handle(), request.data(), request.size(), 0), static_cast<ssize_t>(request.size()));
+  char byte = 0;
+  EXPECT_EQ(server_->read_some({&byte, 1}).outcome, Outcome::plain_http);
+  server_->drop_tls();
+  EXPECT_EQ(server_->write_some("HTTP/1.1 400").bytes, 12u);
+  char answer[100];
+  EXPECT_EQ(::recv(client_.native_handle(), answer, sizeof answer, 0), 12);
+}
+
+TEST_F(StreamSocketTest, SaysWhichFileIsWrong) {
+  const CertificateFiles one;
+  const CertificateFiles two;
+  EXPECT_TRUE(TlsContext::make(one.certificate(), one.key()).ok());
+  EXPECT_THAT(TlsContext::make("/nowhere", one.key()).error().text, ::testing::HasSubstr("certificate /nowhere"));
+  EXPECT_THAT(TlsContext::make(one.certificate(), "/nowhere").error().text, ::testing::HasSubstr("key /nowhere"));
+  EXPECT_THAT(TlsContext::make(one.certificate(), two.key()).error().text, ::testing::HasSubstr("does not fit"));
+}
+
+}  // namespace
+}  // namespace tidemark

@@ -1,14 +1,15 @@
 // A small echo server on Tidemark's transport: text and binary messages come back as they were, on any path.
 //
-//   echo --port 9010 [--max-message BYTES] [--max-fragments N]
+//   echo --port 9010 [--max-message BYTES] [--max-fragments N] [--deflate]
 //
 // It exists so that public WebSocket conformance suites can be run against the same handshake and frame code.
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <iostream>
 
-#include "gateway/websocket.h"
+#include "gateway/extension.h"
 #include "gateway/handshake.h"
+#include "gateway/websocket.h"
 #include "http/server.h"
 
 namespace {
@@ -21,7 +22,7 @@ class Echo final : public gateway::WebSocket {
 
  private:
   void on_message(std::string_view payload, bool binary) override {
-    send_raw(gateway::encode_frame(binary ? gateway::Opcode::binary : gateway::Opcode::text, payload));
+    send(binary ? stream::Frame::binary(payload) : stream::Frame::text(payload));
     if (queued_bytes() > kQueueBytes) {
       pause();  // a peer that does not read what it sent is not read from
     }
@@ -32,7 +33,7 @@ class Echo final : public gateway::WebSocket {
   static constexpr size_t kQueueBytes = 4 * 1024 * 1024;
 };
 
-void answer(http::Upgrade upgrade, const gateway::FrameLimits& limits) {
+void answer(http::Upgrade upgrade, const gateway::FrameLimits& limits, bool deflate) {
   const auto checked = gateway::check_handshake(upgrade.head);
   const auto* const request = std::get_if<gateway::HandshakeRequest>(&checked);
   if (request == nullptr) {
@@ -43,7 +44,11 @@ void answer(http::Upgrade upgrade, const gateway::FrameLimits& limits) {
     return;
   }
   const auto echo = std::make_shared<Echo>(*Worker::current(), std::move(upgrade.socket), limits);
-  echo->send_raw(gateway::switching_protocols(request->key, {}));
+  const std::string extensions = deflate ? gateway::accept_deflate(upgrade.head) : std::string();
+  echo->send_raw(gateway::switching_protocols(request->key, {}, extensions));
+  if (!extensions.empty()) {
+    echo->enable_deflate();
+  }
   echo->start(std::move(upgrade.early_bytes));
 }
 
@@ -59,6 +64,8 @@ int main(int argc, char** argv) {
   app.add_option("--port", port, "TCP port on 127.0.0.1")->required();
   app.add_option("--max-message", limits.message_bytes, "Largest message in bytes")->capture_default_str();
   app.add_option("--max-fragments", limits.fragments, "Most fragments of one message")->capture_default_str();
+  bool deflate = false;
+  app.add_flag("--deflate", deflate, "Accepts permessage-deflate");
   CLI11_PARSE(app, argc, argv);
 
   sigset_t signals;
@@ -73,7 +80,7 @@ int main(int argc, char** argv) {
   http::ServerOptions options;
   options.upgrade_any_path = true;
   http::ServerHooks hooks;
-  hooks.upgrade = [&limits](http::Upgrade upgrade) { answer(std::move(upgrade), limits); };
+  hooks.upgrade = [&limits, deflate](http::Upgrade upgrade) { answer(std::move(upgrade), limits, deflate); };
   http::Server server(workers, metrics, nullptr, nullptr, std::move(options), std::move(hooks));
   if (const Status listening = server.listen("127.0.0.1", port); !listening.ok()) {
     std::cerr << "echo: " << listening.error().text << '\n';

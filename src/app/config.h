@@ -29,6 +29,7 @@ struct Endpoint {
 using Listener = std::optional<Endpoint>;  // none: off
 
 enum class Synchronous : uint8_t { full, normal };
+enum class Compression : uint8_t { off, deflate };
 enum class PresenceVisibility : uint8_t { tenant, contacts };
 
 // Sizes are bytes, the rest of the size_t are counts. The defaults are the table's; a Config made by hand holds zeros.
@@ -38,6 +39,7 @@ struct Config {
     std::vector<std::string> allowed_origins;  // empty: same host only
     std::string tls_cert;                      // paths; both or none
     std::string tls_key;
+    Compression compression = Compression::off;
   };
   struct Gateway {
     Listener metrics_listen;

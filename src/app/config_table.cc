@@ -33,6 +33,7 @@ void assign(Config& config, size_t index) {
 }
 
 constexpr std::string_view kSynchronousNames[] = {"full", "normal"};
+constexpr std::string_view kCompressionNames[] = {"off", "deflate"};
 constexpr std::string_view kVisibilityNames[] = {"tenant", "contacts"};
 constexpr std::string_view kLevelNames[] = {"debug", "info", "warn", "error"};
 constexpr std::string_view kFormatNames[] = {"text", "json"};
@@ -65,6 +66,8 @@ const ConfigKey kTable[] = {
      "certificate with its chain, a PEM file; with `http.tls.key` it makes `http.listen` speak HTTPS and WSS"},
     {"http.tls.key", "", TextKey{at<&C::http, &C::Http::tls_key>, "path", any_text},
      "the certificate's private key, a PEM file without a password; SIGHUP reads both again"},
+    {"http.compression", "off", ChoiceKey{kCompressionNames, assign<&C::http, &C::Http::compression>},
+     "deflate: messages from 256 bytes on are compressed for clients that offer permessage-deflate"},
     {"http.trusted_proxies", "", kNotYet},
 
     {"gateway.metrics_listen", "127.0.0.1:9100", ListenerKey{at<&C::gateway, &C::Gateway::metrics_listen>},

@@ -183,6 +183,7 @@ void Node::Parts::make_doors() {
   gateway_options.drain_grace = config.drain.grace;
   gateway_options.drain_per_second = config.drain.connections_per_second;
   gateway_options.allowed_origins = config.http.allowed_origins;
+  gateway_options.compression = config.http.compression == Compression::deflate;
   gateway_options.node = config.node.id;
   gateway_options.epoch = store->epoch;
   gateway_options.dev = options.dev;

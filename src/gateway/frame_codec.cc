@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/deflate.h"
+
 namespace tidemark::gateway {
 namespace {
 
 constexpr uint8_t kFinalBit = 0x80;
 constexpr uint8_t kReservedBits = 0x70;
+constexpr uint8_t kCompressedBit = 0x40;  // RFC 7692, 6: of the first frame of a compressed message
 constexpr uint8_t kOpcodeBits = 0x0F;
 constexpr uint8_t kMaskBit = 0x80;
 constexpr uint8_t kLengthBits = 0x7F;
@@ -35,6 +38,7 @@ constexpr FrameViolation kTextNotUtf8{invalid_payload, "text is not UTF-8"};
 constexpr FrameViolation kBinaryRefused{unsupported_data, "binary message"};
 constexpr FrameViolation kTooManyFragments{policy_violation, "too many fragments"};
 constexpr FrameViolation kTooBig{message_too_big, "message too big"};
+constexpr FrameViolation kNotDeflate{invalid_payload, "compressed data is broken"};
 
 bool is_known(Opcode opcode) { return opcode <= Opcode::binary || (opcode >= Opcode::close && opcode <= Opcode::pong); }
 
@@ -126,7 +130,9 @@ const FrameViolation* FrameDecoder::check_start() const {
   uint8_t first = static_cast<uint8_t>(header_[0]);
   uint8_t second = static_cast<uint8_t>(header_[1]);
   Opcode opcode = static_cast<Opcode>(first & kOpcodeBits);
-  if (first & kReservedBits) {
+  const uint8_t reserved = first & kReservedBits;
+  const bool may_be_compressed = allow_deflate_ && (opcode == Opcode::text || opcode == Opcode::binary);
+  if (reserved != 0 && !(reserved == kCompressedBit && may_be_compressed)) {
     return &kReservedBitSet;
   }
   if (!is_known(opcode)) {
@@ -175,6 +181,7 @@ void FrameDecoder::begin_payload(uint64_t length) {
     ++fragments_;
     if (opcode_ != Opcode::continuation) {
       message_ = opcode_;
+      compressed_ = first & kCompressedBit;
     }
   }
 }
@@ -190,7 +197,7 @@ Decoded FrameDecoder::read_payload(std::span<char>& input) {
   }
   std::string_view bytes(part.data(), part.size());
   bool control = is_control(opcode_);
-  if (!control && message_ == Opcode::text && !utf8_.feed(bytes)) {
+  if (!control && message_ == Opcode::text && !compressed_ && !utf8_.feed(bytes)) {
     return break_off(kTextNotUtf8);
   }
   bool complete = frame_left_ == 0;
@@ -240,12 +247,26 @@ Decoded FrameDecoder::finish_close(std::string_view payload) {
 }
 
 Decoded FrameDecoder::finish_message(std::string_view payload) {
+  if (compressed_) {
+    if (const FrameViolation* const violation = inflate(payload)) {
+      return break_off(*violation);
+    }
+  }
   if (message_ == Opcode::text && !utf8_.complete()) {
     return break_off(kTextNotUtf8);
   }
   utf8_.reset();
   fragments_ = 0;
   return {message_ == Opcode::text ? Decoded::Kind::text : Decoded::Kind::binary, payload};
+}
+
+const FrameViolation* FrameDecoder::inflate(std::string_view& payload) {
+  const Inflated inflated = inflate_message(payload, message_bytes_max_);
+  if (inflated.outcome != Inflated::Outcome::whole) {
+    return inflated.outcome == Inflated::Outcome::too_big ? &kTooBig : &kNotDeflate;
+  }
+  payload = inflated.payload;
+  return message_ == Opcode::text && !utf8_.feed(payload) ? &kTextNotUtf8 : nullptr;
 }
 
 Decoded FrameDecoder::break_off(const FrameViolation& violation) {

@@ -35,7 +35,9 @@ struct Decoded {
   enum class Kind : uint8_t { need_more, text, binary, ping, pong, close, violation };
 
   Kind kind = Kind::need_more;
-  std::string_view payload = {};  // the bytes; of a close frame, the reason. Valid until the next call
+  // The bytes; of a close frame, the reason. Valid until the next call; of a message that was compressed, of any decoder on
+  // this thread.
+  std::string_view payload = {};
   // close: what the peer said, no_status if it said nothing. violation: what to close the connection with
   // (1002, 1003, 1007, 1008 or 1009).
   CloseCode code = CloseCode::no_status;
@@ -50,6 +52,9 @@ struct FrameViolation {
 
 // Turns the bytes of one connection into messages and control frames.
 //
+// With permessage-deflate (RFC 7692) a message may be compressed; then the limit holds for what came and for what it
+// inflates to.
+//
 // Owner: the connection's worker; lives as long as the connection. Small (80 bytes at most), because most of a million
 // connections are idle.
 // Promises:
@@ -58,11 +63,15 @@ struct FrameViolation {
 //    in one heap buffer, which never holds more than twice what has arrived, nor more than the limit and one control
 //    frame, and is gone when the call after the message begins. An idle decoder holds no buffer.
 // 3. A message that is too big is refused when its header says so, before any of its payload is kept.
-// 4. Invalid UTF-8 in text is refused at the first wrong byte, even in the middle of a frame.
+// 4. Invalid UTF-8 in text is refused at the first wrong byte, even in the middle of a frame; in compressed text, when the
+//    message is complete. Inflating ends at the limit, before anything beyond it is kept; see core/deflate.h for where.
 // Throws std::bad_alloc when memory is out; nothing else.
 class FrameDecoder {
  public:
   FrameDecoder(const FrameLimits& limits, Side side);
+
+  // Compressed messages are taken from now on: the handshake has agreed on it, without context takeover.
+  void allow_deflate() { allow_deflate_ = true; }
 
   // The next message or control frame. Takes the bytes it used off the front of `input`, which it may overwrite (it
   // unmasks in place). Call until need_more, which leaves `input` empty. After a violation every call repeats it, and
@@ -85,6 +94,7 @@ class FrameDecoder {
   Decoded finish_control(std::string_view payload);
   Decoded finish_close(std::string_view payload);
   Decoded finish_message(std::string_view payload);
+  const FrameViolation* inflate(std::string_view& payload);
   Decoded break_off(const FrameViolation& violation);
   void append(std::string_view bytes);
   void release_handed_out();
@@ -111,6 +121,8 @@ class FrameDecoder {
   bool final_ : 1 = false;
   bool handed_out_ : 1 = false;
   bool closed_ : 1 = false;
+  bool allow_deflate_ : 1 = false;
+  bool compressed_ : 1 = false;  // the open message
 };
 
 static_assert(sizeof(FrameDecoder) <= 80);

@@ -4,6 +4,7 @@
 
 #include "core/json.h"
 #include "core/log.h"
+#include "gateway/extension.h"
 #include "gateway/gateway_parts.h"
 #include "gateway/refusal.h"
 #include "gateway/upgrade_target.h"
@@ -111,6 +112,7 @@ void Gateway::accept(Incoming incoming) {
     refuse(*admission, target.error());
     return;
   }
+  admission->extensions = options_.compression ? accept_deflate(head) : std::string();
   admission->may_register = target->path == "/ws";
   admission->token = std::move(target->token);
   for (const std::string_view protocol : request.subprotocols) {
@@ -147,7 +149,10 @@ std::shared_ptr<Connection> Gateway::make_connection(Admission& admission, std::
   accepted_.add();
   active_gauge_.add(1);
   active_.fetch_add(1);
-  connection->send_raw(switching_protocols(admission.key, subprotocol));
+  connection->send_raw(switching_protocols(admission.key, subprotocol, admission.extensions));
+  if (!admission.extensions.empty()) {
+    connection->enable_deflate();
+  }
   return connection;
 }
 

@@ -39,6 +39,7 @@ struct GatewayOptions {
   std::chrono::milliseconds drain_grace{30000};
   size_t drain_per_second = 500;
   std::vector<std::string> allowed_origins;  // empty: the same host
+  bool compression = false;                  // permessage-deflate, for clients that offer it
   std::string node;
   std::string epoch;
   bool dev = false;  // `register` with a bare user id

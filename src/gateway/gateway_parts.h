@@ -33,6 +33,7 @@ struct Gateway::Admission {
   std::string subprotocol;  // to answer with
   std::string token;
   bool may_register = false;  // /ws: the token may come later
+  std::string extensions;     // to answer with
 };
 
 }  // namespace tidemark::gateway

@@ -144,7 +144,7 @@ std::string accept_key(std::string_view key) {
   return std::string(reinterpret_cast<const char*>(base64), static_cast<size_t>(size));
 }
 
-std::string switching_protocols(std::string_view key, std::string_view subprotocol) {
+std::string switching_protocols(std::string_view key, std::string_view subprotocol, std::string_view extensions) {
   std::string response =
       "HTTP/1.1 101 Switching Protocols\r\n"
       "Upgrade: websocket\r\n"
@@ -153,6 +153,9 @@ std::string switching_protocols(std::string_view key, std::string_view subprotoc
   response.append(accept_key(key)).append("\r\n");
   if (!subprotocol.empty()) {
     response.append("Sec-WebSocket-Protocol: ").append(subprotocol).append("\r\n");
+  }
+  if (!extensions.empty()) {
+    response.append("Sec-WebSocket-Extensions: ").append(extensions).append("\r\n");
   }
   return response.append("\r\n");
 }

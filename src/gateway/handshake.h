@@ -1,6 +1,6 @@
 // The server's side of the WebSocket opening handshake (RFC 6455, section 4.2), after the HTTP head has been parsed.
 //
-// Pure functions. Extensions are never negotiated. Path, origin, token and load are the caller's business.
+// Pure functions. Extensions are negotiated in extension.h. Path, origin, token and load are the caller's business.
 #pragma once
 
 #include <boost/beast/http/fields.hpp>
@@ -36,7 +36,8 @@ std::variant<std::vector<std::string_view>, HandshakeRefusal> subprotocols(const
 // Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455, 4.2.2).
 std::string accept_key(std::string_view key);
 
-// The whole 101 response. `subprotocol` is one of the offered ones, or empty for none.
-std::string switching_protocols(std::string_view key, std::string_view subprotocol);
+// The whole 101 response. `subprotocol` is one of the offered ones, or empty for none; `extensions` what accept_deflate()
+// said.
+std::string switching_protocols(std::string_view key, std::string_view subprotocol, std::string_view extensions = {});
 
 }  // namespace tidemark::gateway

@@ -33,8 +33,8 @@ void WebSocket::send(const stream::Frame& frame) {
   if (queued_bytes_ == 0) {
     last_progress_ = worker_.now();
   }
-  queued_bytes_ += frame.size();
-  queue_.push_back(frame);
+  queue_.push_back(deflate_ ? frame.compressed() : frame);
+  queued_bytes_ += queue_.back().size();
   if (!writing_) {
     worker_.flush_later(*this);
   }

@@ -38,6 +38,12 @@ class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushab
   Instant last_progress() const { return last_progress_; }
   Instant last_received() const { return last_received_; }
 
+  // Messages are compressed from now on, and may be from the client (permessage-deflate).
+  void enable_deflate() {
+    deflate_ = true;
+    decoder_.allow_deflate();
+  }
+
   // Starts to read; `early` are bytes that came behind the handshake.
   void start(std::string early);
   // While paused nothing is read from the socket and no message is handed out.
@@ -93,6 +99,7 @@ class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushab
   bool paused_ = false;
   bool reported_ = false;
   bool taking_ = false;
+  bool deflate_ = false;
 };
 
 }  // namespace tidemark::gateway

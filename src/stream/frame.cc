@@ -3,19 +3,35 @@
 #include <algorithm>
 #include <new>
 
+#include "core/deflate.h"
+
 namespace tidemark::stream {
+namespace {
+
+constexpr uint8_t kFinalText = 0x81;
+constexpr uint8_t kFinalBinary = 0x82;
+constexpr uint8_t kCompressed = 0x40;  // RFC 7692, 6: RSV1
+
+}  // namespace
+
+Frame::Body Frame::s_busy{};
+Frame::Body Frame::s_none{};
 
 Frame Frame::make(std::string_view header, std::string_view payload) {
   void* const memory = ::operator new(sizeof(Body) + header.size() + payload.size());
   Frame frame;
-  frame.body_ = new (memory) Body{1, static_cast<uint32_t>(header.size()), header.size() + payload.size()};
+  frame.body_ = new (memory) Body{1, static_cast<uint32_t>(header.size()), header.size() + payload.size(), nullptr};
   char* const out = reinterpret_cast<char*>(frame.body_ + 1);
   std::copy(payload.begin(), payload.end(), std::copy(header.begin(), header.end(), out));
   return frame;
 }
 
-Frame Frame::text(std::string_view payload) {
-  char header[10] = {'\x81'};
+Frame Frame::text(std::string_view payload) { return message(kFinalText, payload); }
+
+Frame Frame::binary(std::string_view payload) { return message(kFinalBinary, payload); }
+
+Frame Frame::message(uint8_t first_byte, std::string_view payload) {
+  char header[10] = {static_cast<char>(first_byte)};
   const uint64_t size = payload.size();
   size_t header_size = 2;
   if (size < 126) {
@@ -37,8 +53,45 @@ Frame Frame::text(std::string_view payload) {
 
 Frame Frame::wire_bytes(std::string_view bytes) { return make({}, bytes); }
 
+Frame Frame::compressed() const {
+  if (body_->header_size == 0 || payload().size() < kCompressFrom) {
+    return *this;
+  }
+  Body* twin = body_->twin.load(std::memory_order_acquire);
+  if (twin == nullptr && body_->twin.compare_exchange_strong(twin, &s_busy)) {
+    twin = make_twin();
+    body_->twin.store(twin, std::memory_order_release);
+    body_->twin.notify_all();
+  }
+  // Waiting takes no longer than doing it a second time would.
+  for (; twin == &s_busy; twin = body_->twin.load(std::memory_order_acquire)) {
+    body_->twin.wait(&s_busy, std::memory_order_acquire);
+  }
+  if (twin == &s_none) {
+    return *this;
+  }
+  twin->references.fetch_add(1, std::memory_order_relaxed);
+  return Frame(twin);
+}
+
+Frame::Body* Frame::make_twin() const {
+  try {
+    const std::string_view deflated = deflate_message(payload());
+    if (deflated.size() < payload().size()) {
+      Frame twin = message(static_cast<uint8_t>(wire()[0]) | kCompressed, deflated);
+      return std::exchange(twin.body_, nullptr);
+    }
+  } catch (const std::bad_alloc&) {
+    // It goes out as it is.
+  }
+  return &s_none;
+}
+
 void Frame::release() {
   if (body_ != nullptr && body_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    if (Body* const twin = body_->twin.load(std::memory_order_relaxed); twin != nullptr && twin != &s_none) {
+      const Frame last(twin);
+    }
     body_->~Body();
     ::operator delete(body_);
   }

@@ -2,9 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <random>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "core/deflate.h"
 
 namespace tidemark::stream {
 namespace {
@@ -69,6 +74,69 @@ TEST(Frame, SurvivesAssignmentToItself) {
   const Frame& same = frame;
   frame = same;
   EXPECT_EQ(frame.payload(), "kept");
+}
+
+std::string message(size_t size) {
+  std::string text;
+  for (int i = 0; text.size() < size; ++i) {
+    text += "entry " + std::to_string(i) + " ";
+  }
+  text.resize(size);
+  return text;
+}
+
+TEST(Frame, HasACompressedTwin) {
+  const Frame frame = Frame::text(message(10'000));
+  const Frame twin = frame.compressed();
+  EXPECT_LT(twin.size(), frame.size() / 2);
+  EXPECT_EQ(static_cast<uint8_t>(twin.wire()[0]), 0xC1);
+  const Inflated inflated = inflate_message(twin.payload(), 10'000);
+  ASSERT_EQ(inflated.outcome, Inflated::Outcome::whole);
+  EXPECT_EQ(inflated.payload, frame.payload());
+  EXPECT_EQ(static_cast<uint8_t>(Frame::binary(message(10'000)).compressed().wire()[0]), 0xC2);
+}
+
+TEST(Frame, IsCompressedOnce) {
+  const Frame frame = Frame::text(message(10'000));
+  const char* const first = frame.compressed().wire().data();
+  EXPECT_EQ(frame.compressed().wire().data(), first);
+  EXPECT_EQ(Frame(frame).compressed().wire().data(), first);
+}
+
+TEST(Frame, ATwinOutlivesItsFrame) {
+  Frame frame = Frame::text(message(10'000));
+  const Frame twin = frame.compressed();
+  frame = {};
+  EXPECT_EQ(inflate_message(twin.payload(), 10'000).payload, message(10'000));
+}
+
+TEST(Frame, IsItsOwnTwinWhereCompressionIsNotWorthIt) {
+  std::minstd_rand random(1);
+  std::string noise(1000, '\0');
+  for (char& byte : noise) {
+    byte = static_cast<char>(random());
+  }
+  for (const Frame& frame : {Frame::text(message(Frame::kCompressFrom - 1)), Frame::wire_bytes(message(1000)),
+                             Frame::binary(noise), Frame::text("")}) {
+    EXPECT_EQ(frame.compressed().wire().data(), frame.wire().data());
+  }
+  const Frame frame = Frame::text(message(Frame::kCompressFrom));
+  EXPECT_NE(frame.compressed().wire().data(), frame.wire().data());
+}
+
+TEST(Frame, IsCompressedOnceByManyThreads) {
+  for (int round = 0; round < 50; ++round) {
+    const Frame frame = Frame::text(message(20'000));
+    std::vector<std::thread> threads;
+    std::array<const char*, 4> seen{};
+    for (const char*& place : seen) {
+      threads.emplace_back([&place, frame] { place = frame.compressed().wire().data(); });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    EXPECT_EQ(std::set<const char*>(seen.begin(), seen.end()).size(), 1u);
+  }
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ class Client:
     """
 
     opened = []  # every client of the running test
+    compression = None
 
     def __init__(self, server, user, device_id=None, *, tenant="default", roles=(), ttl=3600, token=None,
                  auth="header", path="/api/v1/ws/connect", session_id=None, conversation_ids=(), replay=None,
@@ -63,9 +64,9 @@ class Client:
         if self._query:
             uri += "?" + urlencode(self._query)
         self.ws = await websockets.connect(
-            uri, extra_headers=self._headers, subprotocols=self._subprotocols or None, compression=None,
-            max_size=None, max_queue=None, ping_interval=None, open_timeout=20, close_timeout=3,
-            **({"ssl": tls} if tls else {}))
+            uri, extra_headers=self._headers, subprotocols=self._subprotocols or None,
+            compression=self.compression, max_size=None, max_queue=None, ping_interval=None, open_timeout=20,
+            close_timeout=3, **({"ssl": tls} if tls else {}))
         Client.opened.append(self)
         self._reader = asyncio.create_task(self._read())
         if self.options["auth"] is not None:

@@ -78,7 +78,7 @@ def own_server(tmp_path_factory):
     servers = []
 
     def start(settings=None, certificate=None):
-        servers.append(Server(tmp_path_factory.mktemp("own"), settings, certificate))
+        servers.append(Server(tmp_path_factory.mktemp("own"), settings, certificate=certificate))
         return servers[-1].start()
 
     yield start

@@ -34,8 +34,8 @@ class Node {
   void drain();
   // What is accepted is committed; then everything ends.
   void stop();
-  // New keys, certificate and log level; on an error all stay as they were. What cannot be changed while running is not
-  // looked at.
+  // New keys, certificate, limits and log level; on an error all stay as they were. What cannot be changed while running
+  // is not looked at.
   Status reload(const Config& config);
 
   // What an operator asks (app/operation.h). Any thread that is no worker; waits; between start() and stop().

@@ -66,6 +66,9 @@ class StreamSocket {
   bool shutdown();
   void close();
 
+  // For what stands before TLS begins (a proxy's header), and for socket options.
+  int native_handle() { return socket_.native_handle(); }
+
   bool is_tls() const { return tls_ != nullptr; }
   // After plain_http: goes on in the clear, so that the client can be told.
   void drop_tls();

@@ -13,6 +13,7 @@
 #include "core/stream_socket.h"
 #include "core/task.h"
 #include "core/worker.h"
+#include "http/client_address.h"
 #include "http/context.h"
 #include "http/request_reader.h"
 
@@ -28,7 +29,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
              const boost::asio::ip::tcp::endpoint& peer);
   ~Connection();
 
-  void start();
+  // `scarce`: file descriptors run short, so an upgrade is handed over to be refused.
+  void start(bool scarce = false);
   void start_refusing();  // answers 503 without reading a request
   void close_if_idle();   // an answer has been sent and nothing of the next request has come
   void close();
@@ -39,6 +41,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void join();
   void leave();
   void on_timer();
+  void read_proxy_header();
   void wait_readable();
   void readable();
   void feed(std::string_view bytes);
@@ -60,8 +63,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::shared_ptr<Context> context_;
   Worker& worker_;
   StreamSocket socket_;
-  const std::string client_ip_;
-  const int client_port_;
+  Peer peer_;  // who is at the other end, as far as a trusted proxy says so
   Timer timer_;
   std::shared_ptr<Connection> self_;  // while it is open
   std::unique_ptr<RequestReader> reader_;
@@ -75,6 +77,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool close_after_ = false;
   bool head_only_ = false;
   bool http10_ = false;
+  bool scarce_ = false;
   std::string_view allow_origin_;
 };
 

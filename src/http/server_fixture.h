@@ -179,7 +179,7 @@ class ServerTest : public testing::Test {
   SystemRandom random_;
   MetricRegistry metrics_;
   WorkerPool workers_{2, clock_};
-  command::RateLimiter limiter_{workers_, {}};
+  command::RateLimiter limiter_{workers_, {}, metrics_};
   command::Table table_{limiter_, clock_};
   std::unique_ptr<account::Account> account_;
   std::unique_ptr<storage::Database> database_;

@@ -1,25 +1,51 @@
-// The account room's door: who somebody is, from the token they show.
+// The account room's door: who somebody is, from the token they show, and whose tokens count no more.
 //
-// Any thread may authenticate; keys are replaced whole (SIGHUP) without stopping anybody.
+// Any thread may authenticate. Keys and revocations are immutable and replaced whole: keys at a reload (SIGHUP), the
+// set of revocations by the first worker, which owns every change of it. The database has the truth of both.
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 
+#include "account/audit.h"
+#include "account/revocation.h"
 #include "account/token.h"
+#include "command/table.h"
+#include "core/metrics.h"
+#include "storage/migrations.h"
 
 namespace tidemark::account {
 
+extern const std::span<const storage::Migration> kMigrations;
+
+struct AccountOptions {
+  Expectations expectations;
+  std::chrono::milliseconds session_ttl_max{};  // no session token lives longer
+  size_t revocations_max = 100'000;             // that are in force at one time
+  std::chrono::milliseconds audit_keep{};
+};
+
 class Account {
  public:
-  Account(std::shared_ptr<const KeySet> keys, Expectations expectations, const Clock& clock)
-      : keys_(std::move(keys)), expectations_(std::move(expectations)), clock_(clock) {}
+  Account(WorkerPool& workers, storage::Database& database, std::shared_ptr<const KeySet> keys, AccountOptions options,
+          const Clock& clock, MetricRegistry& metrics);
+
+  // Reads the revocations. Waits; before the workers start and before anybody authenticates.
+  Status load();
+  void add_commands(command::Table& table);
+  // Called on the first worker when a revocation is in force, for those who hold what was opened with a token. At wiring.
+  void set_revocation_listener(std::function<void(const Revocation&)> listener) { listener_ = std::move(listener); }
+  void start();  // begins to forget what has expired; after the workers have started
 
   // The claims of a token that is good now, else `unauthorized`.
-  Result<Claims> authenticate(std::string_view token) const {
-    return verify_token(token, *keys(), expectations_, clock_);
-  }
+  Result<Claims> authenticate(std::string_view token) const;
+  // Whether a token that was good when it was shown has been revoked since. Ask again after each co_await that stands
+  // between authenticate() and the place where the listener would find what was opened.
+  bool revoked(const UserKey& user, const TokenMark& mark) const { return revocations_.load()->revoked(user, mark); }
 
   // A token that opens connections with this session, signed with the store's own key.
   std::string mint_session_token(const UserKey& user, const SessionId& session, const DeviceId& device,
@@ -27,12 +53,34 @@ class Account {
 
   void replace_keys(std::shared_ptr<const KeySet> keys) { keys_.store(std::move(keys)); }
 
+  // Stores it together with its audit record. `until` is what the caller knows of the tokens' end. When this answers,
+  // no such token is taken any more; what is open goes within a second. Continues on the calling worker.
+  Task<Result<Revocation>> revoke(Revocation revocation, AuditRecord record);
+
+  struct AuditPage {
+    std::vector<AuditRecord> records;
+    bool has_more = false;
+  };
+  // The newest records of the tenant below the id `before`.
+  Task<Result<AuditPage>> audit(TenantId tenant, int64_t before, int limit);
+
  private:
   std::shared_ptr<const KeySet> keys() const { return keys_.load(); }
+  int64_t until(const Revocation& revocation) const;
+  void replace_revocations(RevocationSet::Pointer set);
+  void sweep_at(int64_t unix_ms);
+  Task<> sweep();
 
-  std::atomic<std::shared_ptr<const KeySet>> keys_;
-  const Expectations expectations_;
+  WorkerPool& workers_;
+  storage::Database& database_;
+  const AccountOptions options_;
   const Clock& clock_;
+  std::atomic<std::shared_ptr<const KeySet>> keys_;
+  std::atomic<RevocationSet::Pointer> revocations_;
+  std::function<void(const Revocation&)> listener_;
+  Timer sweep_timer_;                 // of the first worker, like the next
+  int64_t next_sweep_ = INT64_MAX;    // Unix milliseconds
+  Gauge& in_force_;
 };
 
 }  // namespace tidemark::account

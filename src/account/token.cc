@@ -101,6 +101,14 @@ Status check_times(const TokenPart& payload, const Expectations& expect, const C
   if (issued->value_or(0) > now + leeway) {
     return refuse("the token was issued in the future (iat)");
   }
+  if (expect.lifetime_max && !claims.session_token) {
+    if (!*issued) {
+      return refuse("the token has no iat, which auth.token_ttl_max needs");
+    }
+    if (**expires - **issued > expect.lifetime_max->count()) {
+      return refuse("the token lives longer than auth.token_ttl_max");
+    }
+  }
   claims.expires_at = **expires / 1000;
   claims.issued_at = issued->value_or(0) / 1000;
   return {};

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,8 @@ struct Expectations {
   std::string issuer;                // `iss` must be this; empty: not checked
   std::string audience;              // must be `aud` or one of it; empty: not checked
   std::chrono::seconds leeway{60};   // for the clocks of those who make tokens
+  // From iat to exp; then both are needed. Session tokens have a bound of their own. None: not checked.
+  std::optional<std::chrono::milliseconds> lifetime_max;
   size_t token_bytes_max = 8192;
 };
 
@@ -45,7 +48,8 @@ struct Expectations {
 // Time: good from nbf (and iat) - leeway, that moment included, until exp + leeway, that moment excluded.
 // Refused: headers that bring a key or an address of one (jku, jwk, x5u, x5c) or that must be understood (crit); known
 // header fields and claims that appear twice or have a wrong type; a sub, tenant, sid or jti that is no valid id
-// (core/ids.h); times before 1970 or after the year 9999 (most likely milliseconds); a session token without sid.
+// (core/ids.h); times before 1970 or after the year 9999 (most likely milliseconds); a session token without sid; with
+// `lifetime_max` a longer life than that, or one that cannot be known because there is no iat.
 // Issuer and audience are checked in session tokens too. Unknown roles, header fields and claims are passed over.
 // Does not know about revocation and closed sessions.
 Result<Claims> verify_token(std::string_view token, const KeySet& keys, const Expectations& expect,

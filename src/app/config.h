@@ -62,6 +62,7 @@ struct Config {
     std::string jwks_file;         // this and the next two, empty: none
     std::string issuer;
     std::string audience;
+    std::optional<Milliseconds> token_ttl_max;  // none: not checked
   };
   struct Node {
     std::string id;
@@ -89,6 +90,7 @@ struct Config {
     size_t members = 0;
     size_t receipt_members = 0;
     size_t watches = 0;
+    size_t revocations = 0;
     size_t connections = 0;
     size_t connections_per_user = 0;
     size_t connections_per_ip = 0;     // 0: any number
@@ -116,6 +118,7 @@ struct Config {
     std::optional<Milliseconds> messages;  // none: forever
     Milliseconds sync{};
     Milliseconds devices{};
+    Milliseconds audit{};
   };
   struct Drain {
     Milliseconds grace{};

@@ -139,6 +139,9 @@ const ConfigKey kTable[] = {
      "the `iss` that a token must have; none: not checked"},
     {"auth.audience", "", TextKey{at<&C::auth, &C::Auth::audience>, "text", any_text},
      "the `aud` that a token must have; none: not checked"},
+    {"auth.token_ttl_max", "forever",
+     DurationOrForeverKey{at<&C::auth, &C::Auth::token_ttl_max>, minutes(1), days(36'500)},
+     "longest life of a token, from `iat` to `exp`; with it, revocations are forgotten when it is over"},
 
     {"node.id", "host name", TextKey{at<&C::node, &C::Node::id>, "1 to 128 bytes", is_valid_id},
      "name of this node, different on every node", {}, host_name},
@@ -188,6 +191,8 @@ const ConfigKey kTable[] = {
      "larger conversations get no read and delivered frames"}),
     live({"limits.watches", "1000", CountKey{at<&C::limits, &C::Limits::watches>, 0, 1'000'000},
      "users whose presence one connection may watch"}),
+    {"limits.revocations", "100000", CountKey{at<&C::limits, &C::Limits::revocations>, 1, 10'000'000},
+     "revocations in force at one time"},
     live({"limits.connections", "1000000", CountKey{at<&C::limits, &C::Limits::connections>, 1, 10'000'000},
      "connections of this node"}),
     live({"limits.connections_per_user", "20", CountKey{at<&C::limits, &C::Limits::connections_per_user>, 1, 100'000},
@@ -236,6 +241,8 @@ const ConfigKey kTable[] = {
      "age at which entries of a user's own stream are deleted"},
     {"retention.devices", "30d", DurationKey{at<&C::retention, &C::Retention::devices>, minutes(1), days(3'650)},
      "a device that was away for longer is forgotten and starts anew"},
+    {"retention.audit", "365d", DurationKey{at<&C::retention, &C::Retention::audit>, minutes(1), days(36'500)},
+     "age at which records of the audit log are deleted"},
 
     {"drain.grace", "30s", DurationKey{at<&C::drain, &C::Drain::grace>, seconds(0), hours(1)},
      "time in which a stopping node hands its connections over"},

@@ -67,6 +67,11 @@ void announce(const TlsContext& tls, const Clock& clock) {
       {{"subject", tls.subject()}, {"valid_for_hours", left_s / 3600}});
 }
 
+// Of a session that was revoked. There may be none: then its tokens are refused for that.
+Task<> close_session(session::Sessions& sessions, UserKey tenant, SessionId id) {
+  (void)co_await sessions.close(std::move(tenant), std::move(id));
+}
+
 std::string host_of(const Endpoint& endpoint) { return endpoint.host; }
 
 }  // namespace
@@ -112,10 +117,21 @@ void Node::Parts::make_rooms(Store opened, std::shared_ptr<const account::KeySet
   workers = std::make_unique<WorkerPool>(static_cast<int>(config.node.workers), clock);
   fanout = std::make_unique<stream::Fanout>(*workers, database, stream::FanoutOptions{}, metrics);
   engine = std::make_unique<stream::Engine>(*fanout, database, stream::ReplayOptions{}, metrics);
-  account::Expectations expectations;
-  expectations.issuer = config.auth.issuer;
-  expectations.audience = config.auth.audience;
-  account = std::make_unique<account::Account>(std::move(keys), std::move(expectations), clock);
+  account::AccountOptions account_options;
+  account_options.expectations.issuer = config.auth.issuer;
+  account_options.expectations.audience = config.auth.audience;
+  account_options.expectations.lifetime_max = config.auth.token_ttl_max;
+  account_options.session_ttl_max = config.session.ttl_max;
+  account_options.revocations_max = config.limits.revocations;
+  account_options.audit_keep = config.retention.audit;
+  account = std::make_unique<account::Account>(*workers, database, std::move(keys), std::move(account_options), clock,
+                                               metrics);
+  account->set_revocation_listener([this](const account::Revocation& revocation) {
+    if (revocation.kind == account::RevocationKind::session) {
+      spawn(close_session(*sessions, UserKey(revocation.tenant, UserId()), SessionId(revocation.subject)));
+    }
+    gateway->drop_revoked();
+  });
   limiter = std::make_unique<command::RateLimiter>(*workers, rates_of(config), metrics);
   table = std::make_unique<command::Table>(*limiter, clock);
 
@@ -150,6 +166,7 @@ void Node::Parts::make_rooms(Store opened, std::shared_ptr<const account::KeySet
   }
   retention = std::make_unique<stream::Retention>(*workers, database, clock, std::move(rules));
 
+  account->add_commands(*table);
   sessions->add_commands(*table);
   devices->add_commands(*table);
   presence->add_commands(*table);
@@ -249,6 +266,9 @@ Result<std::unique_ptr<Node>> Node::make(const Config& config, NodeOptions optio
     return tls.error();
   }
   parts->make_rooms(std::move(*store), std::move(*keys));
+  if (const Status loaded = parts->account->load(); !loaded.ok()) {
+    return loaded.error();
+  }
   parts->make_doors();
   if (*tls) {
     announce(**tls, parts->clock);
@@ -290,6 +310,7 @@ Status Node::start() {
   }
   parts.started = true;
   parts.workers->start();
+  parts.account->start();
   parts.sessions->start();
   parts.devices->start();
   parts.retention->start();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "account/account.h"
 #include "conversation/conversation.h"
 #include "core/error_table.h"
 #include "core/uuid.h"
@@ -17,7 +18,7 @@ constexpr std::string_view kSqlite = "sqlite:";
 
 std::vector<storage::Migration> all_migrations() {
   std::vector<storage::Migration> all;
-  for (const auto& room : {stream::kMigrations, session::kMigrations, device::kMigrations, conversation::kMigrations}) {
+  for (const auto& room : {stream::kMigrations, account::kMigrations, session::kMigrations, device::kMigrations, conversation::kMigrations}) {
     all.insert(all.end(), room.begin(), room.end());
   }
   return all;

@@ -102,9 +102,19 @@ Table::Match Table::by_path(std::string_view method, std::string_view path) cons
   return match;
 }
 
-Task<Result<Reply>> Table::run(const Row& row, Caller caller, Request request) const {
+Status Table::permits(const Row& row, const Caller& caller) {
+  if (row.access == Access::admin && !caller.admin) {
+    return fail(Code::forbidden, "only the role admin may do this");
+  }
   if (row.access == Access::user && caller.user.empty()) {
-    co_return invalid_field("Tidemark-User", "name the user to act for");
+    return invalid_field("Tidemark-User", "name the user to act for");
+  }
+  return {};
+}
+
+Task<Result<Reply>> Table::run(const Row& row, Caller caller, Request request) const {
+  if (const Status permitted = permits(row, caller); !permitted.ok()) {
+    co_return permitted.error();
   }
   if (row.rate != Rate::none && !caller.user.empty() && !caller.service) {
     if (!caller.rates) {

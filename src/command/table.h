@@ -35,6 +35,7 @@ using Handler = std::function<Task<Result<Reply>>(Caller, Request)>;
 enum class Access : uint8_t {
   user,   // acts as a user: a service must name one
   scope,  // a user, or a service for its whole tenant
+  admin,  // the role admin, for its tenant; whom it acts for does not matter
 };
 struct Row {
   std::string_view type;     // empty: not on the WebSocket
@@ -64,6 +65,9 @@ class Table {
   // `path` is below /api/v1 and still percent-encoded.
   Match by_path(std::string_view method, std::string_view path) const;
 
+  // Whether the caller may ask for the row at all: `forbidden` without the role, invalid_field where a service names no
+  // user. Doors ask before they read the fields, so that nobody learns more than that.
+  static Status permits(const Row& row, const Caller& caller);
   // Permission, rate limit, handler. Continues on the calling worker; the caller must be alive in nothing but itself.
   Task<Result<Reply>> run(const Row& row, Caller caller, Request request) const;
 

@@ -31,6 +31,9 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   void start_anonymous(std::string early, Gateway::Wishes wishes);
   // Who it is; nothing is read until go_live().
   void identify(command::Caller caller, session::Connection entry);
+  // What of its token a revocation can name.
+  void set_token(account::TokenMark token) { token_ = std::move(token); }
+  bool revoked() const { return state_ != State::anonymous && gateway_.parts_.account.revoked(user_, token_); }
   bool at_home = false;  // the user's home knows it and has to be told of its end
   std::string early;     // bytes that came behind the handshake, until reading starts
   void go_live(Gateway::Opening opening, bool auto_ack, bool registered);
@@ -90,6 +93,7 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   Gateway& gateway_;
   const stream::OutletId id_;
   UserKey user_;
+  account::TokenMark token_;
   command::Caller caller_;
   session::Connection entry_;
   std::unique_ptr<Gateway::Wishes> wishes_;  // of an anonymous connection

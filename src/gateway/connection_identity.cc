@@ -40,6 +40,7 @@ void Connection::register_user(simdjson::dom::object object, const std::string& 
     claims = std::move(*verified);
   } else if (request.has("user_id") && gateway_.options_.dev) {
     claims.user = UserId(request.text("user_id"));
+    claims.issued_at = gateway_.parts_.clock.unix_ms() / 1000;
     claims.expires_at = INT64_MAX / 2'000'000'000;
   } else {
     send_error(Error{Code::missing_field, "required", "token", 0}, id);
@@ -54,6 +55,8 @@ void Connection::register_user(simdjson::dom::object object, const std::string& 
   caller_ = gateway_.caller_of(claims, *wishes_);
   caller_.client_ip = nobody.client_ip;
   caller_.client_port = nobody.client_port;
+  user_ = caller_.key();
+  token_ = account::TokenMark(claims);
   state_ = State::opening;
   Gateway::Wishes wishes = std::move(*wishes_);
   wishes_.reset();
@@ -98,6 +101,14 @@ Task<> Connection::check_refresh(account::Claims claims, std::string id) {
       co_return;
     }
   }
+  account::TokenMark token(claims);
+  if (gateway_.parts_.account.revoked(user_, token)) {
+    // Since it was looked at.
+    end_command();
+    close_with(CloseCode::session_closed);
+    co_return;
+  }
+  token_ = std::move(token);
   caller_.token_expires_at = claims.expires_at;
   caller_.admin = claims.admin;
   caller_.service = claims.service;

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kProtocol = "tidemark.v1";
 constexpr std::string_view kBearer = "bearer.";
+constexpr size_t kChecksPerTurn = 2000;
 constexpr auto kDrainStep = std::chrono::milliseconds(20);
 constexpr uint64_t kRetrySpreadMs = 5000;
 
@@ -257,6 +258,46 @@ session::ConnectionDoor Gateway::door() {
     post_to(at, [key = std::move(key)](Connection& connection) { connection.unfollow(key); });
   };
   return door;
+}
+
+void Gateway::drop_revoked() {
+  for (const auto& one : shards_) {
+    Shard* const shard = one.get();
+    shard->worker.post([this, shard] {
+      shard->check_again = true;
+      if (!shard->checking) {
+        shard->checking = true;
+        revocation_step(*shard);
+      }
+    });
+  }
+}
+
+// One round looks at every connection that is there now; newer ones look for themselves. Revocations that come while a
+// round is under way share the next one, so that a hundred of them do not cost a hundred rounds.
+void Gateway::revocation_step(Shard& shard) {
+  if (shard.to_check.empty()) {
+    if (!std::exchange(shard.check_again, false)) {
+      shard.checking = false;
+      return;
+    }
+    shard.to_check.reserve(shard.connections.size());
+    for (const auto& [id, connection] : shard.connections) {
+      shard.to_check.push_back(id);
+    }
+  }
+  for (size_t i = 0; i < kChecksPerTurn && !shard.to_check.empty(); ++i) {
+    const auto found = shard.connections.find(shard.to_check.back());
+    shard.to_check.pop_back();
+    if (found != shard.connections.end() && found->second->revoked()) {
+      const std::shared_ptr<Connection> connection = found->second;
+      connection->close_with(CloseCode::session_closed);
+    }
+  }
+  if (shard.to_check.empty()) {
+    std::vector<stream::OutletId>().swap(shard.to_check);
+  }
+  shard.worker.post([this, at = &shard] { revocation_step(*at); });
 }
 
 void Gateway::drain(std::function<void()> done) {

@@ -103,6 +103,8 @@ class Gateway {
   size_t connections() const { return static_cast<size_t>(active_.load()); }
   void set_limits(const GatewayLimits& limits) { limits_.replace(limits); }  // from one thread
   bool draining() const { return draining_.load(); }
+  // Closes (4006) the connections whose token is revoked by now. From any worker; soon after, in small steps.
+  void drop_revoked();
 
   // While the node is short of memory newcomers are refused. Any thread.
   void set_memory_short(bool is_short) { memory_short_.store(is_short); }
@@ -166,6 +168,7 @@ class Gateway {
   std::shared_ptr<Connection> find(const session::Connection& at);
   void drain_step(Shard& shard);
   static void shed_here(Shard& shard, size_t bytes);
+  void revocation_step(Shard& shard);
 
   const Parts parts_;
   const GatewayOptions options_;

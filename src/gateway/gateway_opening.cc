@@ -89,11 +89,17 @@ Task<> Gateway::admit(std::unique_ptr<Admission> admission) {
     }
   }
   TIDEMARK_CHECK(worker.is_current());
+  account::TokenMark token(*claims);
+  if (parts_.account.revoked(caller.key(), token)) {
+    refuse(*admission, Error{Code::unauthorized, "the token was revoked", {}, 0});
+    co_return;
+  }
   if (connections() >= limits_->connections) {
     refuse_for_now(*admission, "connections", "this node has as many connections as it may");
     co_return;
   }
   auto connection = make_connection(*admission, admission->subprotocol);
+  connection->set_token(std::move(token));
   connection->early = std::move(admission->incoming.early_bytes);
   connection->identify(std::move(caller), {});
   co_await open(std::move(connection), std::move(admission->wishes), false, std::move(pass));

@@ -23,6 +23,9 @@ struct Gateway::Shard {
   Turnstile openings;
   std::unordered_map<stream::OutletId, std::shared_ptr<Connection>> connections;
   std::vector<stream::OutletId> to_drain;
+  std::vector<stream::OutletId> to_check;  // against the revocations
+  bool checking = false;
+  bool check_again = false;
   double drain_per_step = 0;
   double drain_credit = 0;
   Timer drain_timer;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <boost/beast/core/string.hpp>
 
+#include "core/error_table.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "http/rest_fields.h"
 #include "http/target.h"
 #include "session/session.h"
@@ -112,9 +114,24 @@ Task<Response> Rest::serve(RestCall call) const {
     response.headers.emplace_back("Allow", match.allowed + (readable ? ", HEAD" : ""));
     co_return response;
   }
+  const std::string address = call.client_ip;
   auto caller = co_await identify(&call);
   if (!caller.ok()) {
+    log_info("http.refused", {{"method", match.row->method},
+                              {"path", match.row->path},
+                              {"code", row_of(caller.error().code).name},
+                              {"reason", caller.error().text.empty() ? "no token" : caller.error().text},
+                              {"address", address}});
     co_return failure(caller.error());
+  }
+  if (const Status permitted = command::Table::permits(*match.row, *caller); !permitted.ok()) {
+    log_info("http.denied", {{"method", match.row->method},
+                             {"path", match.row->path},
+                             {"code", row_of(permitted.error().code).name},
+                             {"user", caller->user.str()},
+                             {"tenant", caller->tenant.str()},
+                             {"address", caller->client_ip}});
+    co_return failure(permitted.error());
   }
   auto fields = read_fields(*match.row, match.path_values, target.query, request.body());
   if (!fields.ok()) {

@@ -136,10 +136,11 @@ class ServerTest : public testing::Test {
   ServerTest() {
     auto keys = account::KeySet::make({.hs256_secret = Secret(std::string(kSecret)),
                                        .session_key = Secret("another one of at least thirty-two bytes")});
-    account_ = std::make_unique<account::Account>(std::move(*keys), account::Expectations{}, clock_);
     auto database = storage::open_sqlite({.path = ":memory:"}, metrics_);
     EXPECT_TRUE(database.ok());
     database_ = std::move(*database);
+    account_ = std::make_unique<account::Account>(workers_, *database_, std::move(*keys), account::AccountOptions{}, clock_,
+                                                  metrics_);
     EXPECT_TRUE(storage::migrate(*database_, session::kMigrations).ok());
     sessions_ = std::make_unique<session::Sessions>(
         workers_, *database_, *account_, clock_, random_,

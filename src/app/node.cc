@@ -44,6 +44,10 @@ Result<std::shared_ptr<const account::KeySet>> make_keys(const Config& config, c
     if (!jwks.ok()) {
       return jwks.error();
     }
+    if (jwks->empty()) {
+      // As if there were none, the set would be gone without a word: a file that is just being written looks so.
+      return invalid_field("auth.jwks_file", config.auth.jwks_file + " is empty");
+    }
     sources.jwks = std::move(*jwks);
   }
   return account::KeySet::make(sources);

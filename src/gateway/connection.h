@@ -71,6 +71,8 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   void answer_ping();
   void acknowledge(simdjson::dom::object object, const std::string& id);
   void register_user(simdjson::dom::object object, const std::string& id);
+  void refuse_token(const Error& error, const std::string& id);
+  Task<> open_session(account::Claims claims, Gateway::Wishes wishes, std::string id);
   void refresh(simdjson::dom::object object, const std::string& id);
   Task<> check_refresh(account::Claims claims, std::string id);
   static Task<> run_command(std::shared_ptr<Connection> self, const command::Row* row, command::Request request,

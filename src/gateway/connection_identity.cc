@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/json.h"
+#include "core/log.h"
 #include "gateway/connection.h"
 
 namespace tidemark::gateway {
@@ -33,8 +34,7 @@ void Connection::register_user(simdjson::dom::object object, const std::string& 
   if (request.has("token")) {
     auto verified = gateway_.parts_.account.authenticate(request.text("token"));
     if (!verified.ok()) {
-      send_error(verified.error(), id);
-      close_with(CloseCode::auth_failed);
+      refuse_token(verified.error(), id);
       return;
     }
     claims = std::move(*verified);
@@ -50,11 +50,14 @@ void Connection::register_user(simdjson::dom::object object, const std::string& 
     wishes_->device = DeviceId(request.text("device_id"));
     wishes_->named_device = true;
   }
+  if (!wishes_->named_device && !claims.device.empty()) {
+    Gateway::name_device(*wishes_, claims.device);
+  }
   pause(Hold::owner);
-  const command::Caller nobody = std::move(caller_);
-  caller_ = gateway_.caller_of(claims, *wishes_);
-  caller_.client_ip = nobody.client_ip;
-  caller_.client_port = nobody.client_port;
+  command::Caller caller = gateway_.caller_of(claims, *wishes_);
+  caller.client_ip = caller_.client_ip;
+  caller.client_port = caller_.client_port;
+  caller_ = std::move(caller);
   user_ = caller_.key();
   token_ = account::TokenMark(claims);
   state_ = State::opening;
@@ -62,7 +65,35 @@ void Connection::register_user(simdjson::dom::object object, const std::string& 
   wishes_.reset();
   worker().cancel(timer_);
   armed_for_ = {};
-  spawn(gateway_.open_registered(std::static_pointer_cast<Connection>(shared_from_this()), std::move(wishes)));
+  spawn(open_session(std::move(claims), std::move(wishes), id));
+}
+
+// Of `register` or `refresh`.
+void Connection::refuse_token(const Error& error, const std::string& id) {
+  log_info("gateway.token_refused", {{"connection", static_cast<int64_t>(id_)},
+                                     {"code", row_of(error.code).name},
+                                     {"reason", error.text},
+                                     {"user", user_.user.str()},
+                                     {"tenant", user_.tenant.str()},
+                                     {"address", caller_.client_ip}});
+  send_error(error, id);
+  close_with(error.code == Code::unauthorized ? CloseCode::auth_failed : CloseCode::storage_unavailable);
+}
+
+// A token of a session opens that one and is worth nothing when it is closed.
+Task<> Connection::open_session(account::Claims claims, Gateway::Wishes wishes, std::string id) {
+  const auto self = std::static_pointer_cast<Connection>(shared_from_this());
+  if (!claims.session.empty()) {
+    const Status session = co_await gateway_.parts_.sessions.check_open(user_, claims.session);
+    if (!session.ok()) {
+      refuse_token(session.error(), id);
+      co_return;
+    }
+    if (wishes.session.empty()) {
+      wishes.session = claims.session;
+    }
+  }
+  co_await gateway_.open_registered(self, std::move(wishes));
 }
 
 void Connection::refresh(simdjson::dom::object object, const std::string& id) {
@@ -80,8 +111,7 @@ void Connection::refresh(simdjson::dom::object object, const std::string& id) {
     claims = fail(Code::unauthorized, "the token is another user's");
   }
   if (!claims.ok()) {
-    send_error(claims.error(), id);
-    close_with(CloseCode::auth_failed);
+    refuse_token(claims.error(), id);
     return;
   }
   begin_command();

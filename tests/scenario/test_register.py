@@ -107,3 +107,30 @@ async def test_registered_connection_outlives_the_timeout(impatient_server):
     late = await unregistered(impatient_server)
     await late.closed(4002)
     await client.settle()
+
+
+async def test_a_session_token_opens_its_session_and_nothing_when_that_is_closed(server):
+    alice = unique("alice")
+    made = server.api("POST", "/sessions", alice, {"device_id": "phone"}).data
+    session, token = made["session"]["session_id"], made["token"]
+    client = await unregistered(server)
+    await client.send(type="register", token=token)
+    registered = await client.recv("registered")
+    assert (registered["session_id"], registered["device_id"]) == (session, "phone")
+    shown = server.api("GET", f"/sessions/{session}", alice).data["session"]
+    assert shown["status"] == "active"
+    server.api("DELETE", f"/sessions/{session}", alice)
+    await client.closed(4006)
+    late = await unregistered(server)
+    await late.send(type="register", token=token)
+    assert_error(await late.recv("error"), "unauthorized")
+    await late.closed(4001)
+
+
+async def test_the_session_of_a_registered_connection_knows_the_address(server):
+    alice = unique("alice")
+    client = await unregistered(server)
+    await client.send(type="register", token=server.token(alice))
+    session = (await client.recv("registered"))["session_id"]
+    shown = server.api("GET", f"/sessions/{session}", alice).data["session"]
+    assert shown["client_ip"] == "127.0.0.1" and shown["client_port"] > 0

@@ -14,9 +14,13 @@ def base64url(data):
 
 def sign(header, claims, secret=SECRET):
     """Header and claims as given, signed with HMAC-SHA256 whatever the header says."""
-    parts = [base64url(json.dumps(part).encode()) for part in (header, claims)]
-    signature = hmac.new(secret.encode(), ".".join(parts).encode(), hashlib.sha256).digest()
-    return ".".join(parts + [base64url(signature)])
+    return sign_text(".".join(base64url(json.dumps(part).encode()) for part in (header, claims)), secret)
+
+
+def sign_text(text, secret=SECRET):
+    """`header.payload` as it is, with its signature."""
+    key = secret if isinstance(secret, bytes) else secret.encode()
+    return f"{text}.{base64url(hmac.new(key, text.encode(), hashlib.sha256).digest())}"
 
 
 def token(user, tenant="default", roles=(), ttl=3600, secret=SECRET, **claims):

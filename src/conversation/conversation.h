@@ -52,6 +52,8 @@ class Conversations {
   std::vector<Followable> followables(storage::Transaction& tx, const UserKey& user) const;
   // For presence: which of `users` share a conversation with the viewer.
   Task<Result<std::vector<bool>>> share(UserKey viewer, std::vector<std::string> users);
+  // Whom the user shares a conversation with, those of recently active conversations first; not the user.
+  Task<Result<std::vector<std::string>>> contacts(UserKey user, size_t limit);
   // A device has everything up to `seq`: the user's delivered marker moves.
   void delivered(const UserKey& user, const stream::StreamKey& key, int64_t seq);
   // Receipts that are not stored yet are stored now (drain).

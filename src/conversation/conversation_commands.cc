@@ -57,6 +57,10 @@ Task<Result<std::vector<bool>>> Conversations::share(UserKey viewer, std::vector
   return service_->share(std::move(viewer), std::move(users));
 }
 
+Task<Result<std::vector<std::string>>> Conversations::contacts(UserKey user, size_t limit) {
+  return service_->contacts(std::move(user), limit);
+}
+
 void Conversations::delivered(const UserKey& user, const stream::StreamKey& key, int64_t seq) {
   service_->delivered(user, key, seq);
 }

@@ -1,6 +1,7 @@
 #include "conversation/conversation_store.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace tidemark::conversation {
 namespace {
@@ -128,6 +129,14 @@ constexpr Sql kList_{"SELECT " DETAIL_COLUMNS
 constexpr Sql kContact{
     "SELECT 1 FROM members a JOIN members b ON b.stream = a.stream AND b.user_id = ? JOIN conversations c"
     " ON c.stream = a.stream WHERE a.tenant = ? AND a.user_id = ? AND c.deleted = 0 LIMIT 1"};
+
+constexpr Sql kRecent{
+    "SELECT u.stream FROM members u JOIN conversations c ON c.stream = u.stream JOIN streams s ON s.id = u.stream"
+    " WHERE u.tenant = ? AND u.user_id = ? AND c.deleted = 0 ORDER BY s.updated_at DESC"};
+constexpr Sql kSomeMembers{"SELECT user_id FROM members WHERE stream = ? LIMIT ?"};
+constexpr Sql kPeer{
+    "SELECT c.kind, (SELECT m.user_id FROM members m WHERE m.stream = c.stream AND m.user_id <> ? LIMIT 1)"
+    " FROM conversations c WHERE c.stream = ?"};
 
 constexpr int kDetailColumns = 11;
 
@@ -342,6 +351,36 @@ std::vector<Listed> list(Transaction& tx, const UserKey& user, int64_t before_ti
     }
   }
   return result;
+}
+
+std::vector<std::string> contacts(Transaction& tx, const UserKey& user, size_t limit) {
+  std::vector<int64_t> streams;
+  for (Statement& row = tx.query(kRecent, user.tenant.str(), user.user.str()); row.next();) {
+    streams.push_back(row.integer(0));
+  }
+  // Conversations overlap; however they do, no more than some multiple of the limit is looked at.
+  size_t looks = limit * 10;
+  std::vector<std::string> found;
+  std::unordered_set<std::string> known{user.user.str()};
+  for (const int64_t stream : streams) {
+    for (Statement& row = tx.query(kSomeMembers, stream, limit + 1); row.next() && looks > 0; --looks) {
+      if (found.size() == limit) {
+        return found;
+      }
+      if (known.insert(row.string(0)).second) {
+        found.push_back(row.string(0));
+      }
+    }
+  }
+  return found;
+}
+
+std::optional<std::string> peer_of(Transaction& tx, StreamId stream, const UserId& viewer) {
+  Statement& row = tx.query(kPeer, viewer.str(), stream);
+  if (!row.next() || static_cast<Kind>(row.integer(0)) != Kind::direct) {
+    return std::nullopt;
+  }
+  return row.is_null(1) ? viewer.str() : row.string(1);
 }
 
 std::vector<std::string> contacts_among(Transaction& tx, const UserKey& user, const std::vector<std::string>& others) {

@@ -65,6 +65,9 @@ struct Listed {
 // Newest activity first, after the position (`updated_at`, stream) of the last one of the page before.
 std::vector<Listed> list(storage::Transaction& tx, const UserKey& user, int64_t before_time, int64_t before_stream,
                          int64_t limit);
+std::vector<std::string> contacts(storage::Transaction& tx, const UserKey& user, size_t limit);
+// The other member of a direct conversation, the viewer where there is none; nothing of a group.
+std::optional<std::string> peer_of(storage::Transaction& tx, stream::StreamId stream, const UserId& viewer);
 std::vector<std::string> contacts_among(storage::Transaction& tx, const UserKey& user,
                                         const std::vector<std::string>& others);
 

@@ -175,9 +175,24 @@ void Service::note_head(Conversation& conversation, const stream::Appended& appe
   conversation.details.updated_at = std::max(conversation.details.updated_at, appended.time_ms);
 }
 
+// The aside of a message's frame: in a direct conversation the other one, who is the author's own self where there is
+// no other. A group has none.
+std::string_view Service::receiver_of(const Conversation& conversation, const stream::Entry& entry) {
+  if (conversation.details.kind != Kind::direct || static_cast<EntryKind>(entry.kind) != EntryKind::message) {
+    return {};
+  }
+  for (const auto& [user, member] : conversation.members) {
+    if (user.str() != entry.author) {
+      return user.str();
+    }
+  }
+  return entry.author;
+}
+
 void Service::publish(Conversation& conversation, const Stored& stored, const Caller& caller, bool rewrite) {
   note_head(conversation, stored.appended);
-  stream::Frame frame = stream::Frame::text(entry_json(conversation.details.id, stored.entry, {}));
+  stream::Frame frame =
+      stream::Frame::text(entry_json(conversation.details.id, stored.entry, {}), receiver_of(conversation, stored.entry));
   const stream::StreamRef ref = conversation.ref(owner_index(conversation.key));
   if (rewrite) {
     engine_.fanout().publish_rewrite(ref, stored.entry.seq, std::move(frame), caller.connection);
@@ -286,11 +301,22 @@ Result<stream::Page> Service::read_page(Transaction& tx, const stream::PageReque
   const auto rows =
       store::entries_after(tx, request.id, after, request.until, request.limit, request.viewer.user.str(), false, &bytes);
   stream::Page page;
+  // Who reads a direct conversation is one of the two.
+  const std::string& viewer = request.viewer.user.str();
+  const auto peer = rows.empty() ? std::nullopt : store::peer_of(tx, request.id, request.viewer.user);
   for (const store::Row& entry : rows) {
-    page.entries.push_back({entry.entry.seq, stream::Frame::text(entry_json(id, entry.entry, entry.state))});
+    const bool direct = peer && static_cast<EntryKind>(entry.entry.kind) == EntryKind::message;
+    const std::string_view receiver = !direct ? std::string_view() : entry.entry.author == viewer ? *peer : viewer;
+    page.entries.push_back({entry.entry.seq, stream::Frame::text(entry_json(id, entry.entry, entry.state), receiver)});
   }
   page.complete = bytes > 0 && rows.size() < static_cast<size_t>(request.limit);
   return page;
+}
+
+Task<Result<std::vector<std::string>>> Service::contacts(UserKey user, size_t limit) {
+  co_return co_await database_.read([&](Transaction& tx) -> Result<std::vector<std::string>> {
+    return store::contacts(tx, user, limit);
+  });
 }
 
 Task<Result<std::vector<bool>>> Service::share(UserKey viewer, std::vector<std::string> users) {

@@ -80,6 +80,7 @@ class Service {
   void delivered(const UserKey& user, const stream::StreamKey& key, int64_t seq);
   Task<> store_all();
 
+  Task<Result<std::vector<std::string>>> contacts(UserKey user, size_t limit);
   Task<Result<std::vector<bool>>> share(UserKey viewer, std::vector<std::string> users);
   int owner_index(const ConversationKey& key) const { return owner(key).index(); }
   const ConversationOptions& options() const { return *options_; }
@@ -123,6 +124,7 @@ class Service {
 
   Result<Stored> append(storage::Transaction& tx, stream::StreamId stream, const Caller& caller, const Change& change,
                         bool counted = false) const;
+  static std::string_view receiver_of(const Conversation& conversation, const stream::Entry& entry);
   void publish(Conversation& conversation, const Stored& stored, const Caller& caller, bool rewrite = false);
   void tell(Conversation& conversation, const Stored& stored, const Caller& caller);
   command::Reply sent(const Conversation& conversation, const Stored& stored, int64_t message_seq) const;

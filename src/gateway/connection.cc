@@ -69,7 +69,7 @@ void Connection::go_live(Gateway::Opening opening, bool auto_ack, bool registere
   }
   send_text(welcome(registered ? "registered" : "welcome", &opening));
   for (const stream::Frame& gap : opening.gaps) {
-    send(gap);
+    send(in_dialect(gap));
   }
   subscriber_ = std::make_unique<stream::Subscriber>(gateway_.parts_.engine, *this, *this);
   for (const auto& news : news_) {
@@ -86,6 +86,7 @@ void Connection::go_live(Gateway::Opening opening, bool auto_ack, bool registere
   }
   std::vector<std::variant<stream::FollowRequest, stream::StreamKey>>().swap(news_);
   subscriber_->begin(std::move(opening.follows));
+  look_for_contacts({});
   check_time();
   if (registered) {
     resume(Hold::owner);
@@ -99,6 +100,7 @@ void Connection::follow(const stream::FollowRequest& request) {
     news_.emplace_back(request);
   } else if (subscriber_ && open()) {
     subscriber_->follow(request);
+    look_for_contacts({});
   }
 }
 
@@ -107,6 +109,7 @@ void Connection::unfollow(const stream::StreamKey& key) {
     news_.emplace_back(key);
   } else if (subscriber_) {
     subscriber_->unfollow(key);
+    look_for_contacts({});
   }
 }
 
@@ -121,7 +124,11 @@ void Connection::signal(const stream::Frame& frame) {
     return;
   }
   gateway_.sent_.add();
-  send(frame);
+  if (events_) {
+    send(in_dialect(frame));
+  } else {
+    send(frame);
+  }
 }
 
 void Connection::enter_stage(Stage stage) {
@@ -139,7 +146,23 @@ void Connection::leave_stage() {
   }
 }
 
+stream::Frame Connection::in_dialect(const stream::Frame& frame) const {
+  return events_ ? frame.translated(&events::from_native) : frame;
+}
+
 bool Connection::deliver(const stream::StreamRef& stream, int64_t seq, const stream::Frame& frame) {
+  if (!events_) {
+    return queue_entry(stream, seq, frame);
+  }
+  const stream::Frame translated = in_dialect(frame);
+  const bool taken = queue_entry(stream, seq, translated);
+  if (taken) {
+    note_membership(translated);
+  }
+  return taken;
+}
+
+bool Connection::queue_entry(const stream::StreamRef& stream, int64_t seq, const stream::Frame& frame) {
   if (queued_bytes() > 0 && (queued_bytes() + frame.size() > gateway_.limits_->queue_bytes ||
                              gateway_.queues_full(worker()))) {
     enter_stage(Stage::lagging);
@@ -215,7 +238,7 @@ void Connection::drain_close() {
 
 void Connection::send_text(const std::string& json) {
   gateway_.sent_.add();
-  send(stream::Frame::text(json));
+  send(stream::Frame::text(events_ ? events::from_native(json, {}) : json));
 }
 
 void Connection::on_message(std::string_view payload, bool) {
@@ -235,7 +258,11 @@ void Connection::on_message(std::string_view payload, bool) {
     send_error(fail(Code::invalid_frame), {});
     return;
   }
-  dispatch(object);
+  if (events_) {
+    dispatch_event(object);
+  } else {
+    dispatch(object);
+  }
 }
 
 void Connection::dispatch(simdjson::dom::object object) {
@@ -287,8 +314,18 @@ bool Connection::take_fields(Request& request, simdjson::dom::object object, con
 
 Task<> Connection::run_command(std::shared_ptr<Connection> self, const command::Row* row, Request request,
                                std::string id) {
+  events::Said said;
+  if (self->events_) {
+    said = std::move(self->events_->said);
+  }
   const auto reply = co_await self->gateway_.parts_.table.run(*row, self->caller_, std::move(request));
+  if (self->events_) {
+    self->events_->said = std::move(said);
+  }
   self->answered(reply, id);
+  if (self->events_) {
+    self->events_->said = {};
+  }
 }
 
 void Connection::answered(const Result<command::Reply>& reply, const std::string& id) {
@@ -305,6 +342,11 @@ void Connection::answered(const Result<command::Reply>& reply, const std::string
     }
   }
   if (reply->type.empty()) {
+    return;
+  }
+  if (events_ && !events_->said.echo.empty() && reply->type == "sent") {
+    gateway_.sent_.add();
+    send(stream::Frame::text(events::message_sent(events_->said, reply->fields)));
     return;
   }
   std::string json;
@@ -358,7 +400,7 @@ void Connection::send_error(const Error& error, const std::string& id) {
   }
   writer.field("code", row.name).field("error", error.text.empty() ? row.text : std::string_view(error.text));
   if (!error.field.empty()) {
-    writer.field("field", error.field);
+    writer.field("field", events_ ? events::field_name(events_->said, error.field) : std::string_view(error.field));
   }
   if (error.retry_after_ms > 0) {
     writer.field("retry_after_ms", error.retry_after_ms);
@@ -483,6 +525,7 @@ void Connection::check_time() {
     return;
   }
   arm(expires_);
+  look_if_due(now);
   if (queued_bytes() > 0 && now - last_progress() >= limits.write_stall) {
     close_with(CloseCode::slow_consumer);
     return;

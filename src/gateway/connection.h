@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gateway/auto_ack.h"
+#include "gateway/connection_events.h"
 #include "gateway/gateway.h"
 #include "gateway/strikes.h"
 #include "gateway/websocket.h"
@@ -27,6 +28,8 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   const command::Caller& caller() const { return caller_; }
   const session::Connection& home_entry() const { return entry_; }
 
+  // From now on in the event dialect. Before anything is sent.
+  void speak_events();
   // Waits for `register`.
   void start_anonymous(std::string early, Gateway::Wishes wishes);
   // Who it is; nothing is read until go_live().
@@ -67,6 +70,12 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   void replay_failed(const Error& error) override;
 
   void dispatch(simdjson::dom::object object);
+  void dispatch_event(simdjson::dom::object object);
+  void note_membership(const stream::Frame& translated);
+  void look_for_contacts(std::chrono::nanoseconds after);
+  void look_if_due(Instant now);
+  static Task<> watch_contacts(std::shared_ptr<Connection> self);
+  static Task<> run_for_contacts(std::shared_ptr<Connection> self, std::string_view type, std::vector<std::string> users);
   bool take_fields(command::Request& request, simdjson::dom::object object, const std::string& id);
   void answer_ping();
   void acknowledge(simdjson::dom::object object, const std::string& id);
@@ -86,6 +95,8 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   void confirmed(const stream::StreamRef& stream, const stream::StreamKey& key, int64_t seq);
   std::string welcome(std::string_view type, const Gateway::Opening* opening) const;
   void send_text(const std::string& json);
+  stream::Frame in_dialect(const stream::Frame& frame) const;
+  bool queue_entry(const stream::StreamRef& stream, int64_t seq, const stream::Frame& frame);
   void set_expiry(int64_t expires_at);
 
   static void on_timer(void* self);
@@ -101,6 +112,7 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   std::unique_ptr<Gateway::Wishes> wishes_;  // of an anonymous connection
   std::unique_ptr<stream::Subscriber> subscriber_;
   std::unique_ptr<AutoAck> auto_ack_;
+  std::unique_ptr<EventSide> events_;  // null: it speaks the native dialect
   std::unique_ptr<Strikes> bad_frames_;
   std::unique_ptr<Strikes> refusals_;
   // What the rooms said while the streams were being looked up; it is newer than the answer.

@@ -4,6 +4,7 @@
 
 #include "core/json.h"
 #include "core/log.h"
+#include "gateway/event_dialect.h"
 #include "gateway/extension.h"
 #include "gateway/gateway_parts.h"
 #include "gateway/refusal.h"
@@ -169,12 +170,13 @@ void Gateway::accept(Incoming incoming) {
   admission->may_register = target->path == "/ws";
   admission->token = std::move(target->token);
   for (const std::string_view protocol : request.subprotocols) {
-    if (protocol == kProtocol) {
-      admission->subprotocol = kProtocol;
+    if (protocol == events::kProtocol || (protocol == kProtocol && admission->subprotocol.empty())) {
+      admission->subprotocol = protocol;
     } else if (protocol.starts_with(kBearer)) {
       admission->token = std::string(protocol.substr(kBearer.size()));
     }
   }
+  admission->events = target->events || admission->subprotocol == events::kProtocol;
   const std::string authorization = header(head, boost::beast::http::field::authorization);
   if (authorization.size() > 7 && boost::beast::iequals(authorization.substr(0, 7), "Bearer ")) {
     admission->token = authorization.substr(7);
@@ -187,6 +189,9 @@ void Gateway::accept(Incoming incoming) {
   admission->wishes.only = std::move(target->conversations);
   admission->wishes.replay = target->replay;
   admission->wishes.ack_auto = target->ack_auto;
+  if (admission->events && !target->ack_auto) {
+    admission->wishes.ack_auto = true;  // clients of that style know of no `ack`
+  }
   if (admission->token.empty() && !admission->may_register) {
     refuse(*admission, fail(Code::unauthorized));
     return;
@@ -206,6 +211,9 @@ std::shared_ptr<Connection> Gateway::make_connection(Admission& admission, std::
   connection->send_raw(switching_protocols(admission.key, subprotocol, admission.extensions));
   if (!admission.extensions.empty()) {
     connection->enable_deflate();
+  }
+  if (admission.events) {
+    connection->speak_events();
   }
   return connection;
 }

@@ -33,6 +33,7 @@ struct GatewayLimits {
   size_t depth = 32;                  // JSON nesting of a client message
   size_t queue_bytes = 1024 * 1024;   // outbound, per connection
   size_t queue_total = 1 << 30;       // outbound, of all connections; each worker has its share
+  size_t watches = 1000;              // users whose presence a connection of the event dialect watches
   size_t inflight = 256;              // unanswered commands; beyond, the socket is not read
   size_t connections = 1000000;       // of this node
   size_t connections_per_ip = 0;      // of one address, or one /64; 0: any number

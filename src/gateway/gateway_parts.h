@@ -52,6 +52,7 @@ struct Gateway::Admission {
   bool may_register = false;  // /ws: the token may come later
   std::string extensions;     // to answer with
   bool counted = false;       // its address is
+  bool events = false;        // it speaks the event dialect
 };
 
 }  // namespace tidemark::gateway

@@ -36,6 +36,11 @@ Status take(UpgradeTarget& target, const std::string& name, std::string value) {
       return invalid_field("ack", "must be auto or client");
     }
     target.ack_auto = value == "auto";
+  } else if (name == "dialect") {
+    if (value != "events") {
+      return invalid_field("dialect", "must be events");
+    }
+    target.events = true;
   }
   return {};
 }

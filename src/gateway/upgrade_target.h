@@ -18,6 +18,7 @@ struct UpgradeTarget {
   std::vector<std::string> conversations;
   bool replay = true;
   std::optional<bool> ack_auto;
+  bool events = false;  // dialect=events
 };
 
 // invalid_field names the parameter. Unknown parameters are ignored.

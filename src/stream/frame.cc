@@ -4,6 +4,7 @@
 #include <new>
 
 #include "core/deflate.h"
+#include "core/result.h"
 
 namespace tidemark::stream {
 namespace {
@@ -17,20 +18,24 @@ constexpr uint8_t kCompressed = 0x40;  // RFC 7692, 6: RSV1
 Frame::Body Frame::s_busy{};
 Frame::Body Frame::s_none{};
 
-Frame Frame::make(std::string_view header, std::string_view payload) {
-  void* const memory = ::operator new(sizeof(Body) + header.size() + payload.size());
+Frame Frame::make(std::string_view header, std::string_view payload, std::string_view aside) {
+  TIDEMARK_CHECK(aside.size() <= kAsideBytesMax);
+  void* const memory = ::operator new(sizeof(Body) + header.size() + payload.size() + aside.size());
   Frame frame;
-  frame.body_ = new (memory) Body{1, static_cast<uint32_t>(header.size()), header.size() + payload.size(), nullptr};
-  char* const out = reinterpret_cast<char*>(frame.body_ + 1);
-  std::copy(payload.begin(), payload.end(), std::copy(header.begin(), header.end(), out));
+  frame.body_ = new (memory) Body{1, static_cast<uint16_t>(header.size()), static_cast<uint16_t>(aside.size()),
+                                  header.size() + payload.size()};
+  char* out = reinterpret_cast<char*>(frame.body_ + 1);
+  for (const std::string_view part : {header, payload, aside}) {
+    out = std::copy(part.begin(), part.end(), out);
+  }
   return frame;
 }
 
-Frame Frame::text(std::string_view payload) { return message(kFinalText, payload); }
+Frame Frame::text(std::string_view payload, std::string_view aside) { return message(kFinalText, payload, aside); }
 
 Frame Frame::binary(std::string_view payload) { return message(kFinalBinary, payload); }
 
-Frame Frame::message(uint8_t first_byte, std::string_view payload) {
+Frame Frame::message(uint8_t first_byte, std::string_view payload, std::string_view aside) {
   char header[10] = {static_cast<char>(first_byte)};
   const uint64_t size = payload.size();
   size_t header_size = 2;
@@ -48,7 +53,7 @@ Frame Frame::message(uint8_t first_byte, std::string_view payload) {
     }
     header_size = 10;
   }
-  return make({header, header_size}, payload);
+  return make({header, header_size}, payload, aside);
 }
 
 Frame Frame::wire_bytes(std::string_view bytes) { return make({}, bytes); }
@@ -87,11 +92,25 @@ Frame::Body* Frame::make_twin() const {
   return &s_none;
 }
 
+Frame Frame::translated(Translate translate) const {
+  Body* known = body_->translation.load(std::memory_order_acquire);
+  if (known == nullptr) {
+    Frame fresh = text(translate(payload(), aside()));
+    // This frame keeps it: the reference goes over with it.
+    if (body_->translation.compare_exchange_strong(known, fresh.body_, std::memory_order_acq_rel)) {
+      known = std::exchange(fresh.body_, nullptr);
+    }
+  }
+  known->references.fetch_add(1, std::memory_order_relaxed);
+  return Frame(known);
+}
+
 void Frame::release() {
   if (body_ != nullptr && body_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
     if (Body* const twin = body_->twin.load(std::memory_order_relaxed); twin != nullptr && twin != &s_none) {
       const Frame last(twin);
     }
+    const Frame translation(body_->translation.load(std::memory_order_acquire));
     body_->~Body();
     ::operator delete(body_);
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <random>
 #include <set>
 #include <string>
@@ -136,6 +137,59 @@ TEST(Frame, IsCompressedOnceByManyThreads) {
       thread.join();
     }
     EXPECT_EQ(std::set<const char*>(seen.begin(), seen.end()).size(), 1u);
+  }
+}
+
+std::atomic<int> written{0};
+std::string shout(std::string_view payload, std::string_view aside) {
+  ++written;
+  return std::string(payload) + "!" + std::string(aside);
+}
+
+TEST(Frame, CarriesAnAsideThatIsNotOnTheWire) {
+  const Frame frame = Frame::text("hello", "world");
+  EXPECT_EQ(frame.payload(), "hello");
+  EXPECT_EQ(frame.size(), 2u + 5u);
+  EXPECT_EQ(frame.aside(), "world");
+  EXPECT_EQ(Frame::text("hello").aside(), "");
+}
+
+TEST(Frame, IsTranslatedOnceForAllWhoAsk) {
+  written = 0;
+  const Frame frame = Frame::text("hello", "world");
+  const Frame first = frame.translated(&shout);
+  const Frame second = Frame(frame).translated(&shout);
+  EXPECT_EQ(first.payload(), "hello!world");
+  EXPECT_EQ(first.wire().data(), second.wire().data());
+  EXPECT_EQ(written, 1);
+  EXPECT_EQ(frame.payload(), "hello");
+}
+
+TEST(Frame, ATranslationOutlivesItsFrame) {
+  Frame translated;
+  {
+    const Frame frame = Frame::text("hello");
+    translated = frame.translated(&shout);
+  }
+  EXPECT_EQ(translated.payload(), "hello!");
+}
+
+TEST(Frame, ThreadsThatAskAtOnceShareOneTranslation) {
+  for (int round = 0; round < 200; ++round) {
+    const Frame frame = Frame::text("hello");
+    const char* seen[4] = {};
+    std::vector<Frame> kept(4);
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < 4; ++i) {
+      threads.emplace_back([&, i] {
+        kept[i] = frame.translated(&shout);
+        seen[i] = kept[i].wire().data();
+      });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    EXPECT_EQ(std::set<const char*>(seen, seen + 4).size(), 1u);
   }
 }
 

@@ -62,7 +62,7 @@ def test_example_frames_are_json():
     frames = [json.loads(line) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)
               for line in block.splitlines()]
     assert len(frames) > 30
-    assert all("type" in frame or "code" in frame for frame in frames)
+    assert all("type" in frame or "code" in frame or set(frame) == {"event", "data"} for frame in frames)
 
 
 def test_metrics_are_documented(server):

@@ -51,6 +51,7 @@ gateway::GatewayLimits gateway_limits_of(const Config& config) {
   limits.depth = config.limits.depth;
   limits.queue_bytes = config.limits.queue;
   limits.queue_total = config.limits.queue_total;
+  limits.watches = config.limits.watches;
   limits.inflight = config.limits.inflight;
   limits.connections = config.limits.connections;
   limits.connections_per_ip = config.limits.connections_per_ip;

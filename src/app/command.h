@@ -21,6 +21,9 @@ void add_check_config(CLI::App& root, int& exit_code);
 void add_migrate(CLI::App& root, int& exit_code);
 void add_backup(CLI::App& root, int& exit_code);
 void add_restore(CLI::App& root, int& exit_code);
+void add_export_user(CLI::App& root, int& exit_code);
+void add_erase_user(CLI::App& root, int& exit_code);
+void add_top(CLI::App& root, int& exit_code);
 
 // Where a subcommand takes its configuration from.
 struct ConfigOptions {

@@ -20,6 +20,9 @@ int run(int argc, char** argv) {
   add_migrate(root, exit_code);
   add_backup(root, exit_code);
   add_restore(root, exit_code);
+  add_export_user(root, exit_code);
+  add_erase_user(root, exit_code);
+  add_top(root, exit_code);
   add_bench(root, exit_code);
   try {
     root.parse(argc, argv);

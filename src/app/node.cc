@@ -168,7 +168,8 @@ void Node::Parts::make_rooms(Store opened, std::shared_ptr<const account::KeySet
     rules.push_back({stream::StreamKind::conversation, *config.retention.messages,
                      &conversation::Conversations::forget_states});
   }
-  retention = std::make_unique<stream::Retention>(*workers, database, clock, std::move(rules));
+  retention = std::make_unique<stream::Retention>(*workers, database, clock, std::move(rules),
+                                                   stream::RetentionOptions{}, metrics);
 
   account->add_commands(*table);
   sessions->add_commands(*table);
@@ -317,13 +318,26 @@ Status Node::start() {
   parts.account->start();
   parts.sessions->start();
   parts.devices->start();
+  parts.conversations->start();
   parts.retention->start();
   parts.memory_guard->start();
   return {};
 }
 
 Status Node::operate(const OperationRequest& request, const OperationAnswer& answer) {
-  return run_operation(Operated{parts_->config, *parts_->store, parts_->options.closed}, request, answer);
+  Parts& parts = *parts_;
+  const Operated node{.config = parts.config,
+                      .store = *parts.store,
+                      .workers = *parts.workers,
+                      .sessions = *parts.sessions,
+                      .devices = *parts.devices,
+                      .conversations = *parts.conversations,
+                      .gateway = *parts.gateway,
+                      .metrics = parts.metrics,
+                      .clock = parts.clock,
+                      .random = parts.random,
+                      .closed = parts.options.closed};
+  return run_operation(node, request, answer);
 }
 
 void Node::drain() {

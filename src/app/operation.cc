@@ -33,6 +33,16 @@ Status backup(const Operated& node, const OperationRequest& request, const Opera
   return {};
 }
 
+using UserOperation = Status (*)(const Operated&, const UserKey&, const OperationAnswer&);
+
+Status for_user(UserOperation operation, const Operated& node, const OperationRequest& request,
+                const OperationAnswer& answer) {
+  if (!is_valid_id(request.user.user.str()) || !is_valid_id(request.user.tenant.str())) {
+    return invalid_field("user", "user and tenant are 1 to 128 bytes without control characters");
+  }
+  return operation(node, request.user, answer);
+}
+
 struct Row {
   std::string_view command;
   Status (*run)(const Operated&, const OperationRequest&, const OperationAnswer&);
@@ -40,6 +50,9 @@ struct Row {
 constexpr Row kRows[] = {
     {"migrate", [](const auto& node, const auto&, const auto& answer) { return migrate(node, answer); }},
     {"backup", backup},
+    {"stats", [](const auto& node, const auto&, const auto& answer) { return print_stats(node, answer); }},
+    {"export-user", [](const auto&... all) { return for_user(export_user, all...); }},
+    {"erase-user", [](const auto&... all) { return for_user(erase_user, all...); }},
 };
 
 }  // namespace
@@ -51,6 +64,8 @@ std::string to_json(const OperationRequest& request) {
       .field("command", request.command)
       .field("file", request.file)
       .field("force", request.force)
+      .field("user", request.user.user.str())
+      .field("tenant", request.user.tenant.str())
       .end();
   return json;
 }
@@ -77,6 +92,11 @@ Result<OperationRequest> parse_operation(std::string_view line) {
   };
   take("command", request.command, true);
   take("file", request.file, false);
+  std::string user;
+  std::string tenant;
+  take("user", user, false);
+  take("tenant", tenant, false);
+  request.user = UserKey(TenantId(tenant), UserId(user));
   const auto error = object["force"].get(request.force);
   if (error != simdjson::SUCCESS && error != simdjson::NO_SUCH_FIELD) {
     status = invalid_field("force", "force must be true or false");

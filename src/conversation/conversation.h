@@ -35,6 +35,16 @@ struct Followable {
   bool deleted = false;  // only devices that were there have a last entry to get
 };
 
+// How far the erasure of a user has come.
+struct EraseProgress {
+  int64_t stream = 0;
+  int64_t seq = 0;
+  bool creators = false;  // the entries are done
+  bool done = false;
+  int64_t messages = 0;  // whose text was removed
+  int64_t entries = 0;   // that no longer name the user
+};
+
 class Service;
 
 class Conversations {
@@ -47,6 +57,7 @@ class Conversations {
   void add_commands(command::Table& table);
   // From now on, from one thread. Only members and receipt_members may differ from what wiring gave.
   void set_options(const ConversationOptions& options);
+  void start();  // begins to write the full-text index; after the workers have started
 
   // Inside a transaction: the user's conversations, most recently active first.
   std::vector<Followable> followables(storage::Transaction& tx, const UserKey& user) const;
@@ -58,6 +69,16 @@ class Conversations {
   void delivered(const UserKey& user, const stream::StreamKey& key, int64_t seq);
   // Receipts that are not stored yet are stored now (drain).
   Task<> store_all();
+  // What is kept about a user, for the export.
+  static std::vector<storage::PersonalPart> personal_parts();
+  // Erasure, in this order, each call a small step. leave_one: the user leaves a conversation, with the rule for owners;
+  // false: there is none. erase_some: goes on from `progress` until `done`; messages become deleted ones, which members
+  // are told, and the id becomes `pseudonym` everywhere.
+  Task<Result<bool>> leave_one(UserKey user);
+  Task<Result<EraseProgress>> erase_some(UserKey user, std::string pseudonym, EraseProgress progress);
+  // In a write transaction: a part of the work after which the full-text index holds nothing of removed messages in its
+  // file. False: that was all.
+  static bool tidy_index(storage::Transaction& tx, bool first);
   // In a retention step: what is kept beside entries that are gone.
   static void forget_states(storage::Transaction& tx, stream::StreamId stream, int64_t floor);
 

@@ -1,6 +1,8 @@
 // The rows of the conversation room, and its door.
 #include <algorithm>
 
+#include "conversation/search_query.h"
+#include "conversation/search_store.h"
 #include "conversation/service.h"
 
 namespace tidemark::conversation {
@@ -20,6 +22,7 @@ constexpr int64_t kTitleBytes = 256;
 constexpr int64_t kMetadataBytes = 16 * 1024;
 constexpr int64_t kReactionBytes = 64;
 constexpr int64_t kPageMax = 200;
+constexpr int64_t kSearchLimitMax = 100;
 
 Field text(std::string_view name, int64_t max, bool required = false) {
   return {.name = name, .type = FieldType::text, .required = required, .max = max};
@@ -65,7 +68,21 @@ void Conversations::delivered(const UserKey& user, const stream::StreamKey& key,
   service_->delivered(user, key, seq);
 }
 
+void Conversations::start() { service_->start_index(); }
+
 Task<> Conversations::store_all() { return service_->store_all(); }
+
+std::vector<storage::PersonalPart> Conversations::personal_parts() { return store::personal_parts(); }
+
+Task<Result<bool>> Conversations::leave_one(UserKey user) {
+  return service_->leave_one(std::move(user));
+}
+
+Task<Result<EraseProgress>> Conversations::erase_some(UserKey user, std::string pseudonym, EraseProgress progress) {
+  return service_->erase_some(std::move(user), std::move(pseudonym), progress);
+}
+
+bool Conversations::tidy_index(storage::Transaction& tx, bool first) { return store::merge_index(tx, first); }
 
 void Conversations::forget_states(storage::Transaction& tx, stream::StreamId stream, int64_t floor) {
   store::forget_states(tx, stream, floor);
@@ -159,6 +176,15 @@ void Conversations::add_commands(command::Table& table) {
                         query_integer("limit", 1, kPageMax)},
              .access = Access::scope,
              .handler = handler(&Service::history)});
+  table.add({.method = "GET",
+             .path = "/messages/search",
+             .summary = "Full-text search in the user's conversations, newest first",
+             .fields = {{.name = "q", .type = FieldType::text, .required = true, .max = kSearchBytesMax,
+                         .where = Where::query, .help = "words that all have to be in the message"},
+                        conversation_field(false, Where::query), query_integer("limit", 1, kSearchLimitMax)},
+             .access = Access::scope,
+             .rate = Rate::durable,
+             .handler = handler(&Service::search)});
   table.add({.method = "GET",
              .path = "/messages/{message_id}",
              .summary = "One message",

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "conversation/search_store.h"
+
 namespace tidemark::conversation {
 namespace {
 
@@ -39,7 +41,7 @@ constexpr Sql kTables[] = {
      "CREATE TABLE message_edits (stream BIGINT NOT NULL, target BIGINT NOT NULL, seq BIGINT NOT NULL,"
      " PRIMARY KEY (stream, target, seq))"},
 };
-constexpr storage::Migration kList[] = {{4, "conversations", kTables}};
+const storage::Migration kList[] = {{4, "conversations", kTables}, {8, "search", store::kSearchTables}};
 
 #define DETAIL_COLUMNS                                                                                              \
   "c.stream, c.conversation_id, c.kind, c.title, c.metadata, c.created_by, c.created_at, s.updated_at, s.head, s.floor," \
@@ -298,6 +300,7 @@ std::optional<Row> entry(Transaction& tx, StreamId stream, int64_t seq, std::str
 void note_edit(Transaction& tx, StreamId stream, int64_t seq, std::string_view content, int64_t edited_at) {
   tx.execute(kNoteEdit, stream, seq, content, edited_at);
   tx.execute(kRememberEdit, seq, stream);
+  reindex(tx, stream, seq, content);
 }
 
 void note_deletion(Transaction& tx, StreamId stream, int64_t seq) {
@@ -305,6 +308,7 @@ void note_deletion(Transaction& tx, StreamId stream, int64_t seq) {
   tx.execute(kClearText, stream, seq);
   tx.execute(kClearEdits, stream, stream, seq);
   tx.execute(kDropReactions, stream, seq);
+  remove_from_index(tx, stream, seq);
 }
 
 void note_reaction(Transaction& tx, StreamId stream, int64_t seq, const UserId& user, std::string_view name,
@@ -326,6 +330,7 @@ void forget_states(Transaction& tx, StreamId stream, int64_t floor) {
   tx.execute(kForgetStates, stream, floor);
   tx.execute(kForgetReactions, stream, floor);
   tx.execute(kForgetEdits, stream, floor);
+  remove_from_index_up_to(tx, stream, floor);
 }
 
 std::vector<Followed> followed(Transaction& tx, const UserKey& user) {

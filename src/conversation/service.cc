@@ -23,6 +23,10 @@ Service::Shard::Shard(Service& of_service, Worker& of)
       typing_timer([](void* context) {
         auto* const shard = static_cast<Shard*>(context);
         shard->self.end_typing(*shard);
+      }, this),
+      index_timer([](void* context) {
+        auto* const shard = static_cast<Shard*>(context);
+        shard->self.hand_to_index(*shard);
       }, this) {}
 
 int64_t request_hash(std::initializer_list<std::string_view> parts) {
@@ -43,6 +47,7 @@ Service::Service(WorkerPool& workers, storage::Database& database, stream::Engin
       clock_(clock),
       random_(random),
       options_(options),
+      index_(workers.at(0), database, IndexOptions{}, metrics),
       duplicates_(metrics.counter("tidemark_dedup_hits_total", "Retries that were answered with the first result.")),
       append_seconds_(metrics.histogram("tidemark_append_seconds", "Time from a checked message to its commit.",
                                         exponential_bounds(0.0001, 2, 16))) {
@@ -191,6 +196,7 @@ std::string_view Service::receiver_of(const Conversation& conversation, const st
 
 void Service::publish(Conversation& conversation, const Stored& stored, const Caller& caller, bool rewrite) {
   note_head(conversation, stored.appended);
+  note_to_index(conversation);
   stream::Frame frame =
       stream::Frame::text(entry_json(conversation.details.id, stored.entry, {}), receiver_of(conversation, stored.entry));
   const stream::StreamRef ref = conversation.ref(owner_index(conversation.key));

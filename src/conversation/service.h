@@ -7,6 +7,8 @@
 
 #include "conversation/conversation_store.h"
 #include "conversation/encode.h"
+#include "conversation/personal_store.h"
+#include "conversation/search_index.h"
 
 namespace tidemark::conversation {
 
@@ -30,6 +32,7 @@ struct Conversation {
     Instant ends;
   };
   std::vector<Typist> typists;
+  uint64_t index_round = 0;  // the round of the shard in which it was noted for the full-text index
   std::vector<UserId> undelivered_news;  // members whose delivered marker moved and was not told yet
 
   stream::StreamRef ref(int owner) const { return {details.stream, owner}; }
@@ -81,6 +84,14 @@ class Service {
   Task<> store_all();
 
   Task<Result<std::vector<std::string>>> contacts(UserKey user, size_t limit);
+  // Full-text search (service_search.cc).
+  Answer search(Caller caller, Request request);
+  void start_index();
+
+  // Erasure (service_erasure.cc): see Conversations.
+  Task<Result<bool>> leave_one(UserKey user);
+  Task<Result<EraseProgress>> erase_some(UserKey user, std::string pseudonym, EraseProgress progress);
+
   Task<Result<std::vector<bool>>> share(UserKey viewer, std::vector<std::string> users);
   int owner_index(const ConversationKey& key) const { return owner(key).index(); }
   const ConversationOptions& options() const { return *options_; }
@@ -120,6 +131,21 @@ class Service {
   };
   // For the conversation that the request's `id` names, by a caller who has the role in it.
   Task<Result<Changing>> open_to_change(Caller caller, Request request, Role role);
+  struct Leaving {
+    UserId user;
+    bool erased = false;
+  };
+  Task<Status> drop_member(ConversationPtr conversation, Caller caller, Leaving leaving);
+  struct ErasedStep {
+    std::vector<Stored> told;
+    int64_t messages = 0;
+    int64_t entries = 0;
+    bool again = false;  // the same entries once more: there is more beside them
+  };
+  Task<Result<ErasedStep>> erase_entries(UserKey user, std::string pseudonym, store::OwnEntries own);
+  Result<ErasedStep> erase_in(storage::Transaction& tx, const Conversation& conversation, const Caller& nobody,
+                              const UserId& user, const store::OwnEntries& own) const;
+  Task<Result<EraseProgress>> erase_creators(UserKey user, std::string pseudonym, EraseProgress progress);
   static bool may_see(const Conversation& conversation, const Caller& caller);
 
   Result<Stored> append(storage::Transaction& tx, stream::StreamId stream, const Caller& caller, const Change& change,
@@ -161,6 +187,10 @@ class Service {
   Task<> note_delivered(UserKey user, ConversationKey key, int64_t seq);
   void tell_delivered(Shard& shard);
   Task<> store_delivered(Shard* shard);
+  void note_to_index(Conversation& conversation);
+  std::vector<stream::StreamId> take_to_index(Shard& shard);
+  void hand_to_index(Shard& shard);
+  Task<> catch_up_index();
   void trim(Shard& shard);
   static Result<stream::Page> read_page(storage::Transaction& tx, const stream::PageRequest& request);
 
@@ -173,6 +203,7 @@ class Service {
   Random& random_;
   Live<ConversationOptions> options_;
   std::vector<std::unique_ptr<Shard>> shards_;
+  SearchIndex index_;  // of the first worker
   Counter& duplicates_;
   Histogram& append_seconds_;
 };
@@ -191,9 +222,12 @@ struct Service::Shard {
   std::unordered_map<ConversationKey, Delivered> unstored;  // delivered markers that moved
   std::vector<ConversationPtr> with_news;                   // delivered markers to be told
   std::vector<ConversationPtr> with_typists;
+  std::vector<stream::StreamId> to_index;  // with entries that the full-text index was not told of
+  uint64_t index_round = 1;
   Timer store_timer;
   Timer tell_timer;
   Timer typing_timer;
+  Timer index_timer;
 };
 
 // The fields of a request as one number: tells a retry from another request under the same id.

@@ -337,9 +337,27 @@ Service::Answer Service::remove_member(Caller caller, Request request) {
   if (!leaves && target->role != Role::member && role_of(*conversation, caller) < Role::owner) {
     co_return fail(Code::forbidden, "only an owner removes admins and owners");
   }
-  const UserId* const heir = target->role == Role::owner ? successor(conversation->members, user) : nullptr;
+  Leaving leaving;
+  leaving.user = user;
+  const Status left = co_await drop_member(conversation, caller, leaving);
+  if (!left.ok()) {
+    co_return left.error();
+  }
+  Reply reply;
+  reply.data = "{\"success\":true}";
+  co_return reply;
+}
+
+// With the gate held. An erased user leaves no entry in a direct conversation, which waits for either of the two, and
+// none where nobody would read it.
+Task<Status> Service::drop_member(ConversationPtr conversation, Caller caller, Leaving leaving) {
+  const UserId& user = leaving.user;
+  const Member* const target = conversation->member(user);
+  const Role role = target == nullptr ? Role::member : target->role;
+  const bool told = target != nullptr && !conversation->details.deleted && conversation->details.kind == Kind::group;
+  const UserId* const heir = told && role == Role::owner ? successor(conversation->members, user) : nullptr;
   const std::optional<UserId> next_owner = heir == nullptr ? std::nullopt : std::optional(*heir);
-  const bool last = conversation->members.size() == 1;
+  const bool last = told && conversation->members.size() == 1;
   struct Outcome {
     std::vector<Stored> entries;
     std::vector<device::StoredEvent> news;
@@ -357,7 +375,7 @@ Service::Answer Service::remove_member(Caller caller, Request request) {
       result.entries.push_back(std::move(*stored));
       return {};
     };
-    Status added = add(EntryKind::member_removed, member_body(user.str(), target->role));
+    Status added = told ? add(EntryKind::member_removed, member_body(user.str(), role)) : Status();
     store::delete_member(tx, conversation->details.stream, user);
     if (added.ok() && next_owner) {
       added = add(EntryKind::member_role, member_body(next_owner->str(), Role::owner));
@@ -369,11 +387,13 @@ Service::Answer Service::remove_member(Caller caller, Request request) {
     if (last) {
       store::mark_deleted(tx, conversation->details.stream);
     }
-    auto news = append_news(tx, *conversation, caller, {{user, std::string(kLeft)}});
-    if (!news.ok()) {
-      return news.error();
+    if (!leaving.erased) {
+      auto news = append_news(tx, *conversation, caller, {{user, std::string(kLeft)}});
+      if (!news.ok()) {
+        return news.error();
+      }
+      result.news = std::move(*news);
     }
-    result.news = std::move(*news);
     return result;
   });
   if (!outcome.ok()) {
@@ -383,16 +403,14 @@ Service::Answer Service::remove_member(Caller caller, Request request) {
   if (next_owner) {
     conversation->members[*next_owner].role = Role::owner;
   }
-  conversation->details.deleted = last;
+  conversation->details.deleted = conversation->details.deleted || last;
   // Before the entry goes out: who is removed gets nothing more, not even this.
   unfollow(conversation, user);
   for (const Stored& stored : outcome->entries) {
     tell(*conversation, stored, caller);
   }
   publish_news(outcome->news);
-  Reply reply;
-  reply.data = "{\"success\":true}";
-  co_return reply;
+  co_return Status();
 }
 
 Service::Answer Service::set_role(Caller caller, Request request) {

@@ -49,7 +49,10 @@ Service::Answer Service::send(Caller caller, Request request) {
     co_return opened.error();
   }
   ConversationPtr conversation = std::move(*opened);
-  if (!to.empty() && !conversation->exists) {
+  // A direct conversation without one of its two: that user was erased, and is somebody new.
+  const bool incomplete = !to.empty() && (!conversation->exists || conversation->member(to) == nullptr ||
+                                          conversation->member(caller.user) == nullptr);
+  if (incomplete) {
     if (reply_to > 0) {
       co_return invalid_field("reply_to", "there is no such entry");
     }
@@ -119,12 +122,15 @@ Task<Result<Service::Stored>> Service::send_first(ConversationPtr conversation, 
     Stored stored;
     Details details;
     Members members;
+    std::vector<UserId> joined;
   };
-  const bool made = !conversation->exists;
   auto outcome = co_await database_.write([&](Transaction& tx) -> Result<Outcome> {
     Outcome result;
+    Member member;
+    member.joined_at = now;
     if (auto found = store::find(tx, conversation->key)) {
       result.details = std::move(*found);
+      member.joined_seq = result.details.head + 1;  // what the one before them wrote and got is not theirs
     } else {
       const stream::StreamKey key{conversation->key.tenant, stream::StreamKind::conversation,
                                   conversation->key.conversation.str()};
@@ -134,11 +140,11 @@ Task<Result<Service::Stored>> Service::send_first(ConversationPtr conversation, 
       result.details.created_by = caller.user.str();
       result.details.created_at = now;
       store::insert(tx, caller.tenant, result.details, {}, 0);
-      Member member;
-      member.joined_at = now;
-      store::insert_member(tx, caller.tenant, result.details.stream, caller.user, member);
-      if (to != caller.user) {
-        store::insert_member(tx, caller.tenant, result.details.stream, to, member);
+    }
+    for (const UserId& user : {caller.user, to}) {
+      if (!store::member(tx, result.details.stream, user)) {
+        store::insert_member(tx, caller.tenant, result.details.stream, user, member);
+        result.joined.push_back(user);
       }
     }
     result.members = store::members(tx, result.details.stream);
@@ -152,25 +158,26 @@ Task<Result<Service::Stored>> Service::send_first(ConversationPtr conversation, 
   if (!outcome.ok()) {
     co_return outcome.error();
   }
-  if (made) {
+  if (!conversation->exists) {
     conversation->details = std::move(outcome->details);
     conversation->members = std::move(outcome->members);
     conversation->exists = true;
   }
+  for (const UserId& user : outcome->joined) {
+    conversation->members.insert({user, outcome->members[user]});
+  }
   if (!outcome->stored.appended.duplicate) {
     publish(*conversation, outcome->stored, caller);
   }
-  if (made) {
-    // The connection that sends follows at once, before its answer, so that its own messages do not come back to it.
-    if (caller.connection != 0) {
-      session::Connection own;
-      own.id = caller.connection;
-      own.worker = caller.worker;
-      sessions_.door().follow(own, follow_request(*conversation, outcome->stored.appended.seq));
-    }
-    for (const auto& [user, member] : conversation->members) {
-      follow(conversation, user, 0, caller.connection);
-    }
+  // The connection that sends follows at once, before its answer, so that its own messages do not come back to it.
+  if (!outcome->joined.empty() && outcome->joined.front() == caller.user && caller.connection != 0) {
+    session::Connection own;
+    own.id = caller.connection;
+    own.worker = caller.worker;
+    sessions_.door().follow(own, follow_request(*conversation, outcome->stored.appended.seq));
+  }
+  for (const UserId& user : outcome->joined) {
+    follow(conversation, user, std::max<int64_t>(conversation->members[user].joined_seq - 1, 0), caller.connection);
   }
   co_return std::move(outcome->stored);
 }

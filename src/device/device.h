@@ -61,6 +61,12 @@ class Devices {
                const stream::StreamKey& key, int64_t seq);
   // What confirm() gathered for the device is stored now: called before its cursors are read for a new connection.
   Task<Status> settle(UserKey user, DeviceId device);
+  // What is kept about a user, for the export; and its removal, a bounded part at a time: returns how many rows went.
+  // Forget what waits first. The own stream's entries go, its row stays under another name.
+  static std::vector<storage::PersonalPart> personal_parts();
+  static Result<int64_t> forget_some(storage::Transaction& tx, const UserKey& user, const std::string& pseudonym);
+  // What confirm() gathered for the user's devices is dropped. Ends on the user's home worker.
+  Task<> drop_unstored(UserKey user);
   // Everything that waits for its batch is stored now (drain).
   Task<> store_all();
 

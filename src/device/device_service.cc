@@ -158,6 +158,13 @@ Task<Status> Devices::settle(UserKey user, DeviceId device) {
   co_return status;
 }
 
+Task<> Devices::drop_unstored(UserKey user) {
+  Worker& home = sessions_.home_of(user);
+  co_await home.enter();
+  Shard& shard = *shards_[static_cast<size_t>(home.index())];
+  std::erase_if(shard.pending, [&](const auto& one) { return one.first.user == user; });
+}
+
 Task<> Devices::store_all() {
   for (const auto& shard : shards_) {
     co_await shard->worker.enter();

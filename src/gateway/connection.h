@@ -27,6 +27,7 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   const UserKey& user() const override { return user_; }
   const command::Caller& caller() const { return caller_; }
   const session::Connection& home_entry() const { return entry_; }
+  int64_t behind() const { return subscriber_ ? subscriber_->behind() : 0; }
 
   // From now on in the event dialect. Before anything is sent.
   void speak_events();

@@ -76,6 +76,21 @@ struct Incoming {
 using Refuse = std::function<std::string(int status, std::string_view code, std::string_view text,
                                          const std::vector<std::pair<std::string_view, std::string>>& headers)>;
 
+// A connection that has something to wait for, and all of them together.
+struct ConnectionView {
+  std::string tenant, user, device;
+  int64_t connection = 0;
+  int64_t behind = 0;       // entries between what it was sent and the heads of its streams
+  int64_t queue_bytes = 0;  // that the socket has not taken
+};
+struct ConnectionsView {
+  int64_t connections = 0;
+  int64_t queued = 0;  // connections with a queue
+  int64_t behind = 0;  // connections that read the log
+  int64_t queue_bytes = 0;
+  std::vector<ConnectionView> slowest;  // furthest behind first, then the longest queue
+};
+
 class Gateway {
  public:
   struct Parts {
@@ -111,6 +126,8 @@ class Gateway {
   void set_memory_short(bool is_short) { memory_short_.store(is_short); }
   // Closes connections (4100), the longest queues first, until their queues hold so much together. Any thread.
   void shed(size_t bytes);
+  // From any worker; looks at every connection. `limit`: how many of the slowest.
+  Task<ConnectionsView> view(size_t limit);
 
   // From now on upgrades are refused and connections are told to go, a few at a time. `done` is called on a worker when
   // the last one has gone.

@@ -17,6 +17,7 @@
 #include "core/metrics.h"
 #include "core/random.h"
 #include "storage/migrations.h"
+#include "storage/personal.h"
 #include "stream/subscriber.h"
 
 namespace tidemark::session {
@@ -114,6 +115,11 @@ class Sessions {
   Task<Status> check_open(UserKey user, SessionId id);
   // Ends a session and closes its connections (4006).
   Task<Status> close(UserKey user, SessionId id);
+  // Ends all sessions of the user and closes the connections (4006). Ends on the user's home worker.
+  Task<Status> close_all(UserKey user);
+  // What is kept about a user, for the export; and its removal, a bounded part at a time: returns how many rows went.
+  static std::vector<storage::PersonalPart> personal_parts();
+  static Result<int64_t> forget_some(storage::Transaction& tx, const UserKey& user);
   // The newest activity of any session of the user, 0 if there was none.
   Task<Result<int64_t>> last_seen(UserKey user);
 
@@ -133,6 +139,8 @@ class Sessions {
   };
   // Users and connections of a tenant.
   Task<Online> online(TenantId tenant);
+  // Users with a connection, of all tenants.
+  Task<int64_t> online_users();
 
   std::string token_for(const Session& session, const command::Caller& maker) const;
   std::string to_json(const Session& session) const;

@@ -365,6 +365,17 @@ Task<Sessions::Online> Sessions::online(TenantId tenant) {
   co_return sum;
 }
 
+Task<int64_t> Sessions::online_users() {
+  Worker& from = *Worker::current();
+  int64_t users = 0;
+  for (const auto& shard : shards_) {
+    co_await shard->worker.enter();
+    users += static_cast<int64_t>(shard->users.size());
+  }
+  co_await from.enter();
+  co_return users;
+}
+
 std::string Sessions::token_for(const Session& session, const command::Caller& maker) const {
   int64_t expires_at = (clock_.unix_ms() + options_->ttl_max.count()) / 1000;
   if (!maker.service && !maker.admin) {

@@ -148,6 +148,10 @@ class Database {
     return BlockingJob<F>(std::move(closure)).wait(*this, false);
   }
 
+  // Leaves nothing of what was deleted or overwritten before this call in files beside the database. For threads that are
+  // no workers: waits. `unavailable` when readers stood in the way for too long.
+  virtual Status wipe_log() { return {}; }
+
   virtual bool healthy() const = 0;  // false: every call answers `unavailable` until a restart
   virtual void close() = 0;          // answers what is queued, then ends the storage threads
 

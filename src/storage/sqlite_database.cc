@@ -56,6 +56,8 @@ class JobQueue {
   bool closed_ = false;
 };
 
+constexpr int kWipeAttempts = 100;
+
 Error unavailable() { return fail(Code::unavailable); }
 
 bool is_failed_sync(int code) { return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC; }
@@ -106,6 +108,29 @@ class SqliteDatabase final : public Database {
 
   bool healthy() const override { return healthy_.load(); }
 
+  // The writer does it behind a job that changes nothing. A reader that still looks at the log makes it fail; readers
+  // end with their page.
+  Status wipe_log() override {
+    for (int attempt = 0; attempt < kWipeAttempts; ++attempt) {
+      wiped_.store(false);
+      wipe_.store(true);
+      const Status queued = write_now([](Transaction&) -> Status { return {}; });
+      if (!queued.ok()) {
+        return queued;
+      }
+      // The job is answered before the writer turns to the log; the next one stands behind it.
+      const Status behind = write_now([](Transaction&) -> Status { return {}; });
+      if (!behind.ok()) {
+        return behind;
+      }
+      if (wiped_.load()) {
+        return {};
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return unavailable();
+  }
+
   void close() override {
     writes_.close();
     reads_.close();
@@ -139,7 +164,9 @@ class SqliteDatabase final : public Database {
       }
       run_batch(jobs);
       JobRunner::finish(jobs);
-      if (healthy_.load() && wants_checkpoint()) {
+      if (healthy_.load() && wipe_.exchange(false)) {
+        wiped_.store(checkpoint(SQLITE_CHECKPOINT_TRUNCATE));
+      } else if (healthy_.load() && wants_checkpoint()) {
         checkpoint(SQLITE_CHECKPOINT_PASSIVE);
       }
     }
@@ -232,7 +259,8 @@ class SqliteDatabase final : public Database {
     }
   }
 
-  void checkpoint(int mode) {
+  // False: not all of the log could be taken over, or not be cut off.
+  bool checkpoint(int mode) {
     int frames = 0;
     int done = 0;
     const int code = sqlite3_wal_checkpoint_v2(writer_->handle(), nullptr, mode, &frames, &done);
@@ -240,6 +268,7 @@ class SqliteDatabase final : public Database {
       note_failure("checkpoint", sqlite3_extended_errcode(writer_->handle()));
     }
     frames_checkpointed_ = wal_frames_;
+    return code == SQLITE_OK;
   }
 
   void read_loop(SqliteConnection& connection) {
@@ -281,6 +310,8 @@ class SqliteDatabase final : public Database {
   std::atomic<bool> healthy_{true};
   int wal_frames_ = 0;           // owner: writer thread
   int frames_checkpointed_ = 0;  // owner: writer thread
+  std::atomic<bool> wipe_{false};   // the writer is asked to empty the log
+  std::atomic<bool> wiped_{false};  // and has
   std::vector<std::thread> threads_;
 };
 
@@ -302,6 +333,8 @@ Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options, MetricRegis
       writer->run("SELECT count(*) FROM sqlite_schema");
     }
     writer->run("PRAGMA temp_store=MEMORY");
+    // Deleted content is overwritten, not only taken off the lists.
+    writer->run("PRAGMA secure_delete=ON");
     writer->run("PRAGMA cache_size=-65536");
     std::vector<std::unique_ptr<SqliteConnection>> readers;
     for (int i = 0; i < options.readers && !memory; ++i) {

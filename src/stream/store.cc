@@ -38,8 +38,11 @@ constexpr Sql kInsert{
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
 constexpr Sql kValue{"SELECT value FROM store WHERE name = ?"};
 constexpr Sql kPutValue{"INSERT INTO store (name, value) VALUES (?, ?)"};
-constexpr Sql kStreamsAfter{
-    "SELECT id, head, floor FROM streams WHERE kind = ? AND id > ? AND head > floor ORDER BY id LIMIT ?"};
+constexpr Sql kToExpire{
+    "SELECT s.id FROM streams s WHERE s.id > ? AND s.id <= ? AND s.kind = ? AND s.head > s.floor AND"
+    " (SELECT e.time FROM entries e WHERE e.stream = s.id AND e.seq > s.floor ORDER BY e.seq LIMIT 1) < ?"
+    " ORDER BY s.id LIMIT ?"};
+constexpr Sql kNewestStream{"SELECT coalesce(max(id), 0) FROM streams"};
 constexpr Sql kOldest{"SELECT seq, time FROM entries WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?"};
 constexpr Sql kDeleteUpTo{"DELETE FROM entries WHERE stream = ? AND seq <= ?"};
 constexpr Sql kRaiseFloor{"UPDATE streams SET floor = max(floor, ?) WHERE id = ?"};
@@ -128,15 +131,21 @@ std::string store_epoch(Transaction& tx) {
   return rows.next() ? rows.string(0) : std::string();
 }
 
-std::vector<StreamRow> streams_after(Transaction& tx, StreamKind kind, StreamId after, int limit) {
-  std::vector<StreamRow> streams;
-  for (Statement& rows = tx.query(kStreamsAfter, kind, after, limit); rows.next();) {
-    streams.push_back(row_of(rows));
+std::vector<StreamId> streams_to_expire(Transaction& tx, StreamKind kind, StreamId after, StreamId until,
+                                        int64_t before_ms, int limit) {
+  std::vector<StreamId> streams;
+  for (Statement& rows = tx.query(kToExpire, after, until, kind, before_ms, limit); rows.next();) {
+    streams.push_back(static_cast<StreamId>(rows.integer(0)));
   }
   return streams;
 }
 
-int64_t expire_entries(Transaction& tx, const StreamRow& stream, int64_t before_ms, int limit) {
+StreamId newest_stream(Transaction& tx) {
+  Statement& rows = tx.query(kNewestStream);
+  return rows.next() ? static_cast<StreamId>(rows.integer(0)) : StreamId{};
+}
+
+int64_t expire_entries(Transaction& tx, const StreamRow& stream, int64_t before_ms, int64_t limit) {
   int64_t floor = stream.floor;
   for (Statement& rows = tx.query(kOldest, stream.id, stream.floor, limit); rows.next() && rows.integer(1) < before_ms;) {
     floor = rows.integer(0);

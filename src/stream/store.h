@@ -38,9 +38,12 @@ std::string store_epoch(storage::Transaction& tx);
 // A value of the store that is made once and kept: returns the stored one, or stores `fresh`.
 std::string store_value(storage::Transaction& tx, std::string_view name, std::string_view fresh);
 
-// Streams of a kind with entries, by id, beginning after `after`: how a retention job walks the store in small steps.
-std::vector<StreamRow> streams_after(storage::Transaction& tx, StreamKind kind, StreamId after, int limit);
+// Streams of a kind numbered after `after` up to `until` whose oldest entry is older than `before_ms`: at most `limit`,
+// by number. How a retention job walks the store in small steps.
+std::vector<StreamId> streams_to_expire(storage::Transaction& tx, StreamKind kind, StreamId after, StreamId until,
+                                        int64_t before_ms, int limit);
+StreamId newest_stream(storage::Transaction& tx);
 // Deletes the oldest entries, at most `limit`, that are older than `before_ms`. Returns the stream's new floor.
-int64_t expire_entries(storage::Transaction& tx, const StreamRow& stream, int64_t before_ms, int limit);
+int64_t expire_entries(storage::Transaction& tx, const StreamRow& stream, int64_t before_ms, int64_t limit);
 
 }  // namespace tidemark::stream

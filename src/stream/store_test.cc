@@ -210,27 +210,26 @@ TEST_F(StreamStore, AnExpiredClientIdMayBeUsedAgain) {
   EXPECT_EQ(again->seq, 2);
 }
 
-TEST_F(StreamStore, WalksTheStreamsThatHaveEntries) {
+TEST_F(StreamStore, FindsTheStreamsWithOldEntries) {
   const StreamId second = open("c2");
   open("empty");
   const StreamId own = open("alice", StreamKind::self);
   for (const StreamId id : {stream_, second, own}) {
     ASSERT_TRUE(add(id, entry("alice", "", 0)).ok());
   }
-  const auto walk = [&](StreamId after, int limit) {
+  const auto find = [&](StreamId after, int limit, int64_t before_ms = 6000, StreamId until = StreamId{100}) {
     return *write([&](Transaction& tx) -> Result<std::vector<StreamId>> {
-      std::vector<StreamId> ids;
-      for (const StreamRow& one : streams_after(tx, StreamKind::conversation, after, limit)) {
-        ids.push_back(one.id);
-      }
-      return ids;
+      return streams_to_expire(tx, StreamKind::conversation, after, until, before_ms, limit);
     });
   };
-  EXPECT_THAT(walk(StreamId{}, 10), ::testing::ElementsAre(stream_, second));
-  EXPECT_THAT(walk(StreamId{}, 1), ::testing::ElementsAre(stream_));
-  EXPECT_THAT(walk(stream_, 10), ::testing::ElementsAre(second));
+  EXPECT_THAT(find(StreamId{}, 10), ::testing::ElementsAre(stream_, second));
+  EXPECT_THAT(find(StreamId{}, 1), ::testing::ElementsAre(stream_));
+  EXPECT_THAT(find(stream_, 10), ::testing::ElementsAre(second));
+  EXPECT_THAT(find(StreamId{}, 10, 6000, stream_), ::testing::ElementsAre(stream_));
+  EXPECT_THAT(find(StreamId{}, 10, 5000), ::testing::IsEmpty()) << "none is older";
   expire(6000, 10);
-  EXPECT_THAT(walk(StreamId{}, 10), ::testing::ElementsAre(second)) << "a stream without entries is passed over";
+  EXPECT_THAT(find(StreamId{}, 10), ::testing::ElementsAre(second)) << "a stream without entries is passed over";
+  EXPECT_EQ(*write([](Transaction& tx) -> Result<StreamId> { return newest_stream(tx); }), own);
 }
 
 TEST_F(StreamStore, KeepsTheFirstValueOfAName) {

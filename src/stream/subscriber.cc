@@ -77,6 +77,16 @@ void Subscriber::add(const FollowRequest& request, bool initial) {
   }
 }
 
+int64_t Subscriber::behind() const {
+  int64_t entries = 0;
+  if (catch_up_) {
+    for (const Lag& lag : catch_up_->lags) {
+      entries += std::max<int64_t>(std::max(lag.stream->head, lag.until) - lag.position, 0);
+    }
+  }
+  return entries;
+}
+
 void Subscriber::unfollow(const StreamKey& key) {
   for (size_t slot = 0; slot < followed_.size(); ++slot) {
     if (followed_[slot].stream->key == key) {

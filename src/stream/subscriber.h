@@ -115,6 +115,8 @@ class Subscriber {
   std::optional<StreamRef> followed(const StreamKey& key) const;
   const StreamKey* key_of(StreamId id) const;  // null if it is not followed
   size_t followed_count() const { return followed_.size(); }
+  // Entries between the positions of lagging streams and their heads.
+  int64_t behind() const;
 
   // The device has everything of the stream up to `seq`: the replay window moves on.
   void confirm(StreamId id, int64_t seq);

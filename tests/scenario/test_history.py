@@ -96,7 +96,6 @@ async def test_key_is_shared_by_both_doors(server):
     assert assert_success(reply, 200)["message"]["seq"] == sent["seq"] and is_duplicate(reply)
 
 
-@pytest.mark.skip(reason="this version has no search")
 async def test_search_finds_own_conversations_only(server):
     alice, bob, mallory = uniques("alice", "bob", "mallory")
     a = await server.connect(alice)

@@ -15,6 +15,7 @@
 #include "core/process_memory.h"
 #include "core/tls_context.h"
 #include "gateway/gateway.h"
+#include "http/acceptor.h"
 #include "http/openapi.h"
 #include "http/rest.h"
 #include "http/server.h"
@@ -53,6 +54,16 @@ Result<std::shared_ptr<const account::KeySet>> make_keys(const Config& config, c
   return account::KeySet::make(sources);
 }
 
+const Clock& system_clock() {
+  static const SystemClock clock;
+  return clock;
+}
+
+Random& system_random() {
+  static SystemRandom random;
+  return random;
+}
+
 // Null without http.tls.cert.
 Result<std::shared_ptr<const TlsContext>> make_tls(const Config& config) {
   if (config.http.tls_cert.empty()) {
@@ -82,17 +93,22 @@ std::string host_of(const Endpoint& endpoint) { return endpoint.host; }
 
 // In the order in which they are made; destroyed in the opposite order.
 struct Node::Parts {
-  Parts(Config given, NodeOptions node_options) : config(std::move(given)), options(std::move(node_options)) {}
+  Parts(Config given, NodeOptions node_options)
+      : config(std::move(given)),
+        options(std::move(node_options)),
+        clock(options.stepped != nullptr ? options.stepped->clock : system_clock()),
+        random(options.stepped != nullptr ? options.stepped->random : system_random()) {}
 
   void make_rooms(Store opened, std::shared_ptr<const account::KeySet> keys);
   void make_doors();
   void make_guard();
   http::Readiness readiness() const;
+  void wait_for(std::future<void> done);
 
   const Config config;
   const NodeOptions options;
-  SystemClock clock;
-  SystemRandom random;
+  const Clock& clock;
+  Random& random;
   MetricRegistry metrics;
   std::optional<Store> store;
   std::unique_ptr<WorkerPool> workers;
@@ -253,7 +269,8 @@ Node::~Node() { stop(); }
 
 Result<std::unique_ptr<Node>> Node::make(const Config& config, NodeOptions options) {
   auto parts = std::make_unique<Parts>(config, std::move(options));
-  auto store = open_store(config, parts->metrics, parts->clock, parts->random, parts->options.on_storage_failure);
+  auto store = open_store(config, parts->metrics, parts->clock, parts->random, parts->options.on_storage_failure,
+                          parts->options.stepped != nullptr ? &parts->options.stepped->storage : nullptr);
   if (!store.ok()) {
     return store.error();
   }
@@ -304,7 +321,7 @@ Status Node::start() {
       return listening.error();
     }
   }
-  if (parts.store->directory) {
+  if (parts.store->directory && parts.options.stepped == nullptr) {
     parts.control = std::make_unique<ControlServer>(
         parts.store->directory->path(), ControlOptions{},
         [this](const OperationRequest& request, const OperationAnswer& answer) { return operate(request, answer); });
@@ -314,7 +331,9 @@ Status Node::start() {
     }
   }
   parts.started = true;
-  parts.workers->start();
+  if (parts.options.stepped == nullptr) {
+    parts.workers->start();
+  }
   parts.account->start();
   parts.sessions->start();
   parts.devices->start();
@@ -357,7 +376,14 @@ void Node::drain() {
       done->set_value();
     }(parts, stored));
   });
-  stored->get_future().wait_for(std::chrono::seconds(5));
+  parts.wait_for(stored->get_future());
+}
+
+void Node::Parts::wait_for(std::future<void> done) {
+  if (options.stepped != nullptr) {
+    options.stepped->settle();
+  }
+  done.wait_for(options.stepped != nullptr ? std::chrono::seconds(0) : std::chrono::seconds(5));
 }
 
 void Node::stop() {
@@ -371,13 +397,13 @@ void Node::stop() {
   parts.metrics_http->stop_listening();
   auto ended = std::make_shared<std::promise<void>>();
   parts.gateway->abandon([ended] { ended->set_value(); });
-  ended->get_future().wait_for(std::chrono::seconds(5));
+  parts.wait_for(ended->get_future());
   // What waits for the store is answered and runs to its end before the workers go.
   parts.store->database->close();
   for (int i = 0; i < parts.workers->size(); ++i) {
     auto done = std::make_shared<std::promise<void>>();
     parts.workers->at(i).post([done] { done->set_value(); });
-    done->get_future().wait_for(std::chrono::seconds(5));
+    parts.wait_for(done->get_future());
   }
   parts.workers->stop_and_join();
   if (parts.options.dev && parts.store->directory) {
@@ -420,6 +446,18 @@ Status Node::reload(const Config& config) {
 }
 
 int Node::http_port() const { return parts_->http->port(); }
+
+WorkerPool& Node::workers() { return *parts_->workers; }
+
+void Node::adopt(int worker, int descriptor) {
+  Worker& on = parts_->workers->at(worker);
+  on.post([this, &on, descriptor] {
+    using boost::asio::ip::tcp;
+    tcp::socket socket(on.io(), tcp::v4(), descriptor);
+    socket.non_blocking(true);
+    parts_->http->adopt(on, std::move(socket), tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0), http::Room::enough);
+  });
+}
 
 std::string Node::openapi() const { return http::openapi(*parts_->table); }
 

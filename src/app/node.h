@@ -9,6 +9,9 @@
 
 #include "app/config.h"
 #include "app/operation.h"
+#include "core/random.h"
+#include "core/worker.h"
+#include "storage/stepper.h"
 
 namespace tidemark::command {
 class Table;
@@ -16,10 +19,20 @@ class Table;
 
 namespace tidemark::app {
 
+// What a node has from outside, replaced: it runs on one thread, and whoever made it moves its clock and steps its
+// workers and its storage. For simulation. Lives longer than the node.
+struct SteppedWorld {
+  const Clock& clock;
+  Random& random;
+  storage::Stepper& storage;
+  std::function<void()> settle;  // steps everything until nothing moves: what stop() waits for happens in here
+};
+
 struct NodeOptions {
   bool dev = false;
   bool closed = false;  // opens no door and starts no job of its own: for one operation
   std::function<void()> on_storage_failure;  // called once, on a storage thread: only a restart recovers
+  const SteppedWorld* stepped = nullptr;     // null: threads and the system's clock
 };
 
 class Node {
@@ -42,6 +55,9 @@ class Node {
   Status operate(const OperationRequest& request, const OperationAnswer& answer);
 
   int http_port() const;
+  WorkerPool& workers();
+  // Serves a connected stream socket on that worker, as if it had been accepted. Takes the descriptor.
+  void adopt(int worker, int descriptor);
   std::string openapi() const;
   const command::Table& table() const;  // what clients can ask for
 

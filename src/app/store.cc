@@ -60,7 +60,7 @@ std::optional<std::string> sqlite_path(const Config& config) {
 }
 
 Result<Store> open_store(const Config& config, MetricRegistry& metrics, const Clock& clock, Random& random,
-                         std::function<void()> on_failure) {
+                         std::function<void()> on_failure, storage::Stepper* stepper) {
   Store store;
   storage::SqliteOptions options;
   const std::string path = sqlite_path(config).value_or(":memory:");
@@ -68,6 +68,7 @@ Result<Store> open_store(const Config& config, MetricRegistry& metrics, const Cl
   options.readers = static_cast<int>(config.storage.readers);
   options.synchronous_full = config.storage.synchronous == Synchronous::full;
   options.on_failure = std::move(on_failure);
+  options.stepper = stepper;
   if (path != ":memory:") {
     auto directory = DataDirectory::open(path);
     if (!directory.ok()) {

@@ -11,6 +11,7 @@
 #include "core/metrics.h"
 #include "core/random.h"
 #include "storage/database.h"
+#include "storage/stepper.h"
 
 namespace tidemark::app {
 
@@ -22,9 +23,9 @@ struct Store {
   int migrations = 0;   // applied now
 };
 
-// Takes the data directory, opens the database, brings its schema up to date.
+// Takes the data directory, opens the database, brings its schema up to date. With a stepper the database has no threads.
 Result<Store> open_store(const Config& config, MetricRegistry& metrics, const Clock& clock, Random& random,
-                         std::function<void()> on_failure);
+                         std::function<void()> on_failure, storage::Stepper* stepper = nullptr);
 
 // The number of the newest migration that this program knows.
 int64_t newest_schema();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/json.h"
+#include "core/seeded_fault.h"
 #include "core/uuid.h"
 
 namespace tidemark::conversation {
@@ -260,6 +261,9 @@ void Service::follow(const ConversationPtr& conversation, const UserId& user, in
 }
 
 void Service::unfollow(const ConversationPtr& conversation, const UserId& user) {
+  if (TIDEMARK_FAULT(event_to_removed_member)) {
+    return;
+  }
   const UserKey key{conversation->key.tenant, user};
   engine_.fanout().expel(conversation->ref(owner_index(conversation->key)), key);
   stream::StreamKey stream{conversation->key.tenant, stream::StreamKind::conversation,

@@ -3,6 +3,7 @@
 
 #include "conversation/service.h"
 #include "core/json.h"
+#include "core/seeded_fault.h"
 
 namespace tidemark::conversation {
 
@@ -84,6 +85,10 @@ Service::Answer Service::send(Caller caller, Request request) {
     auto stored = append(tx, conversation->details.stream, caller, change, true);
     if (!stored.ok()) {
       return stored.error();
+    }
+    if (TIDEMARK_FAULT(fan_out_before_commit)) {
+      owner(conversation->key).post([this, conversation, told = *stored, caller] { publish(*conversation, told, caller); });
+      return fail(Code::unavailable);
     }
     Outcome result{std::move(*stored), {}};
     if (result.stored.appended.duplicate && caller.door != command::Door::websocket) {

@@ -3,7 +3,6 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <iterator>
 
@@ -19,6 +18,7 @@ Worker::Worker(int index, const Clock& clock, WorkerPool& pool)
     : index_(index),
       clock_(clock),
       pool_(pool),
+      io_guard_(boost::asio::make_work_guard(io_)),
       timers_(clock.now()),
       now_(clock.now()),
       read_buffer_(std::make_unique_for_overwrite<char[]>(kReadBufferBytes)) {}
@@ -99,19 +99,35 @@ void Worker::join() {
 
 void Worker::run() {
   t_current = this;
-  const auto guard = boost::asio::make_work_guard(io_);
   while (!stopping_.load()) {
     turn();
   }
   t_current = nullptr;
 }
 
-void Worker::turn() {
+void Worker::step(int sockets) {
+  outboxes_.resize(static_cast<size_t>(pool_.size()));
+  t_current = this;
+  begin_turn(sockets);
+  end_turn();
+  t_current = nullptr;
+}
+
+bool Worker::has_posts() {
+  const std::lock_guard lock(inbox_mutex_);
+  return !inbox_.empty() || !own_posts_.empty();
+}
+
+void Worker::begin_turn(int sockets) {
   now_ = clock_.now();
   timers_.advance(now_);
   run_mailbox();
-  for (int i = 0; i < kSocketsPerTurn && io_.poll_one() > 0; ++i) {
+  for (int i = 0; i < sockets && io_.poll_one() > 0; ++i) {
   }
+}
+
+void Worker::turn() {
+  begin_turn(kSocketsPerTurn);
   end_turn();
   {
     const std::lock_guard lock(inbox_mutex_);

@@ -2,7 +2,8 @@
 //
 // Owner: itself. Everything that says "owner: worker" is touched only by code that runs in that worker's turns.
 // post() and enter() may be called from any thread; all else only from the worker's own.
-// Life: made by WorkerPool, started once, stopped and joined by WorkerPool.
+// Life: made by WorkerPool, started once, stopped and joined by WorkerPool. Or never started, and stepped: then all the
+// workers of a pool take turns on one thread, in the order that a simulation chooses.
 //
 // A turn: timers that are due, the mailbox, ready sockets (a bounded number), then the end of the turn: everything
 // registered with flush_later() is flushed once, and posts to other workers go out in one batch per target.
@@ -11,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <coroutine>
 #include <memory>
@@ -99,12 +101,18 @@ class Worker {
   void stop();  // from any thread; the turn under way is finished
   void join();
 
+  // Instead of start(): one turn on the calling thread, with at most `sockets` ready sockets, without waiting.
+  void step(int sockets = kSocketsPerTurn);
+  // Something waits for a turn of this worker, whatever the time is: posts, not sockets and timers.
+  bool has_posts();
+
  private:
   static constexpr size_t kReadBufferBytes = 256 * 1024;
   static constexpr int kSocketsPerTurn = 512;
 
   void run();
   void turn();
+  void begin_turn(int sockets);
   void run_mailbox();
   void end_turn();
   void wake_locked();
@@ -113,6 +121,7 @@ class Worker {
   const Clock& clock_;
   WorkerPool& pool_;
   boost::asio::io_context io_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> io_guard_;
   TimingWheel timers_;
   Instant now_;
   std::unique_ptr<char[]> read_buffer_;

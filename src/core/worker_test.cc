@@ -250,5 +250,55 @@ TEST(WorkerPool, GivesEveryHashAnOwner) {
   }
 }
 
+// A pool that is not started: its workers take turns on this thread, in the order that it chooses.
+TEST(SteppedPool, TakesTurnsOnTheCallingThread) {
+  ManualClock clock;
+  WorkerPool workers(2, clock);
+  Worker& one = workers.at(0);
+  Worker& two = workers.at(1);
+  std::vector<std::string> seen;
+  one.post([&] {
+    seen.push_back(one.is_current() ? "one" : "nobody");
+    two.post([&] { seen.push_back(two.is_current() ? "two" : "nobody"); });
+  });
+  two.step();
+  EXPECT_TRUE(seen.empty());
+  EXPECT_TRUE(one.has_posts());
+  one.step();
+  EXPECT_FALSE(one.has_posts());
+  EXPECT_EQ(seen, std::vector<std::string>{"one"}) << "posts to others leave with the turn and wait for theirs";
+  two.step();
+  EXPECT_EQ(seen, (std::vector<std::string>{"one", "two"}));
+  EXPECT_EQ(Worker::current(), nullptr);
+}
+
+TEST(SteppedPool, FiresTimersByTheClock) {
+  ManualClock clock;
+  WorkerPool workers(1, clock);
+  int fired = 0;
+  Timer timer([](void* count) { ++*static_cast<int*>(count); }, &fired);
+  workers.at(0).post([&] { workers.at(0).arm(timer, milliseconds(100)); });
+  workers.at(0).step();
+  clock.advance(milliseconds(90));
+  workers.at(0).step();
+  EXPECT_EQ(fired, 0);
+  clock.advance(milliseconds(30));
+  workers.at(0).step();
+  EXPECT_EQ(fired, 1);
+}
+
+TEST(SteppedPool, SeesAsManySocketsAsItIsTold) {
+  ManualClock clock;
+  WorkerPool workers(1, clock);
+  int ready = 0;
+  for (int i = 0; i < 3; ++i) {
+    boost::asio::post(workers.at(0).io(), [&] { ++ready; });
+  }
+  workers.at(0).step(1);
+  EXPECT_EQ(ready, 1);
+  workers.at(0).step();
+  EXPECT_EQ(ready, 3);
+}
+
 }  // namespace
 }  // namespace tidemark

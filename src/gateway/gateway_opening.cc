@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/log.h"
+#include "core/seeded_fault.h"
 #include "gateway/gateway_parts.h"
 
 namespace tidemark::gateway {
@@ -240,8 +241,11 @@ Task<Result<Gateway::Opening>> Gateway::plan(UserKey user, Wishes wishes) {
   const auto plans = stream::plan_replay(candidates, limits_->replay);
   Opening opening;
   for (size_t i = 0; i < streams.size(); ++i) {
-    const stream::PlannedReplay& planned = plans[i];
-    if (planned.has_gap) {
+    stream::PlannedReplay planned = plans[i];
+    if (planned.entries > 0 && TIDEMARK_FAULT(cursor_off_by_one)) {
+      planned.position += 1;
+    }
+    if (planned.has_gap && !TIDEMARK_FAULT(silent_gap)) {
       opening.gaps.push_back(stream::gap_frame(streams[i].key, planned.gap_after, planned.position + 1));
       gaps_.add();
     }

@@ -49,18 +49,24 @@ Server::Server(WorkerPool& workers, MetricRegistry& metrics, const command::Tabl
                ServerOptions options, ServerHooks hooks)
     : context_(std::make_shared<Context>(workers, metrics, table, rest, std::move(options), std::move(hooks))) {
   acceptor_ = std::make_unique<Acceptor>(
-      workers, [context = context_](Worker& worker, Acceptor::Socket socket, const Acceptor::Endpoint& peer, Room room) {
-        const size_t open = context->connections.load(std::memory_order_relaxed);
-        const size_t most = context->options.connections_max;
-        if (open >= most + kRefusalsMax) {
-          return;
-        }
-        const std::shared_ptr<const TlsContext> tls = context->tls.load();
-        StreamSocket stream = tls ? StreamSocket(std::move(socket), *tls) : StreamSocket(std::move(socket));
-        const auto connection = std::make_shared<Connection>(context, worker, std::move(stream), peer);
-        open < most && room != Room::nearly_none ? connection->start(room == Room::scarce) : connection->start_refusing();
+      workers,
+      [this](Worker& worker, Acceptor::Socket socket, const Acceptor::Endpoint& peer, Room room) {
+        adopt(worker, std::move(socket), peer, room);
       },
       context_->options.metrics_only);
+}
+
+void Server::adopt(Worker& worker, boost::asio::ip::tcp::socket socket, const boost::asio::ip::tcp::endpoint& peer,
+                   Room room) {
+  const size_t open = context_->connections.load(std::memory_order_relaxed);
+  const size_t most = context_->options.connections_max;
+  if (open >= most + kRefusalsMax) {
+    return;
+  }
+  const std::shared_ptr<const TlsContext> tls = context_->tls.load();
+  StreamSocket stream = tls ? StreamSocket(std::move(socket), *tls) : StreamSocket(std::move(socket));
+  const auto connection = std::make_shared<Connection>(context_, worker, std::move(stream), peer);
+  open < most && room != Room::nearly_none ? connection->start(room == Room::scarce) : connection->start_refusing();
 }
 
 Server::~Server() {

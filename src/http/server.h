@@ -26,6 +26,7 @@ namespace tidemark::http {
 
 class Rest;
 class Acceptor;
+enum class Room : uint8_t;
 struct Context;
 
 // A request for the WebSocket path, as it came: perhaps no correct upgrade. The socket is on its worker's io_context,
@@ -87,6 +88,8 @@ class Server {
 
   // Connections that are accepted from now on speak TLS with `tls`; null: in the clear. From any thread.
   void use_tls(std::shared_ptr<const TlsContext> tls);
+  // A connected stream socket, as if it had been accepted here, with so much room for descriptors. On its worker.
+  void adopt(Worker& worker, boost::asio::ip::tcp::socket socket, const boost::asio::ip::tcp::endpoint& peer, Room room);
 
   // New connections are refused by the system from now on.
   void stop_listening();

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/json.h"
+#include "core/seeded_fault.h"
 #include "presence/presence.h"
 
 namespace tidemark::presence {
@@ -128,7 +129,7 @@ void Presence::removed(const UserKey& user, const Connection& connection, const 
                        CloseCode code) {
   Shard& shard = home(user);
   forget_watches(user, connection.id);
-  if (code == CloseCode::replaced || held_.load()) {
+  if (code == CloseCode::replaced || held_.load() || TIDEMARK_FAULT(ghost_presence)) {
     return;
   }
   const bool others = std::any_of(left.begin(), left.end(),

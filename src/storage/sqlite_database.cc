@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/log.h"
+#include "core/seeded_fault.h"
 #include "storage/sqlite_connection.h"
 
 namespace tidemark::storage {
@@ -33,10 +34,13 @@ class JobQueue {
     jobs.clear();
     std::unique_lock lock(mutex_);
     ready_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
-    while (!jobs_.empty() && jobs.size() < count) {
-      jobs.push_back(jobs_.front());
-      jobs_.pop_front();
-    }
+    move_some(jobs, count);
+  }
+  // The same without waiting.
+  void take_now(std::vector<Job*>& jobs, size_t count) {
+    jobs.clear();
+    const std::lock_guard lock(mutex_);
+    move_some(jobs, count);
   }
   void close() {
     const std::lock_guard lock(mutex_);
@@ -49,6 +53,13 @@ class JobQueue {
   }
 
  private:
+  void move_some(std::vector<Job*>& jobs, size_t count) {
+    while (!jobs_.empty() && jobs.size() < count) {
+      jobs.push_back(jobs_.front());
+      jobs_.pop_front();
+    }
+  }
+
   const size_t jobs_max_;
   mutable std::mutex mutex_;
   std::condition_variable ready_;
@@ -96,6 +107,10 @@ class SqliteDatabase final : public Database {
           return SQLITE_OK;
         },
         this);
+    if (options_.stepper != nullptr) {
+      set_steps(*options_.stepper);
+      return;
+    }
     threads_.emplace_back([this] { write_loop(); });
     pthread_setname_np(threads_.back().native_handle(), "storage-writer");
     for (const auto& reader : readers_) {
@@ -139,6 +154,11 @@ class SqliteDatabase final : public Database {
         thread.join();
       }
     }
+    if (options_.stepper != nullptr && !closed_) {
+      closed_ = true;
+      run_all_steps();
+      checkpoint(SQLITE_CHECKPOINT_TRUNCATE);
+    }
   }
 
  protected:
@@ -148,10 +168,78 @@ class SqliteDatabase final : public Database {
       JobRunner::set_status(job, unavailable());
       Job* const one = &job;
       JobRunner::finish({&one, 1});
+      return;
+    }
+    if (options_.stepper != nullptr) {
+      if (Worker::current() == nullptr) {
+        run_all_steps();  // the caller is going to wait
+      } else if (options_.stepper->on_submit) {
+        options_.stepper->on_submit();
+      }
     }
   }
 
  private:
+  void set_steps(Stepper& stepper) {
+    std::vector<std::function<bool()>> lanes{[this] { return step_writer(); }};
+    for (size_t i = 0; i < readers_.size(); ++i) {
+      lanes.emplace_back([this, &connection = *readers_[i], jobs = std::vector<Job*>()]() mutable {
+        return step_reader(connection, jobs);
+      });
+    }
+    stepper.set_lanes(std::move(lanes));
+  }
+
+  // `answering_` is what has been committed, or not, and waits to be told.
+  bool step_writer() {
+    if (!answering_.empty()) {
+      answer_batch(answering_);
+      answering_.clear();
+      return true;
+    }
+    writes_.take_now(answering_, std::min(options_.batch_jobs_max, options_.stepper->batch_jobs_max));
+    if (answering_.empty()) {
+      return false;
+    }
+    run_batch(answering_);
+    return true;
+  }
+
+  bool step_reader(SqliteConnection& connection, std::vector<Job*>& jobs) {
+    if (!jobs.empty()) {
+      JobRunner::finish(jobs);
+      jobs.clear();
+      return true;
+    }
+    reads_.take_now(jobs, 1);
+    if (jobs.empty()) {
+      return false;
+    }
+    JobRunner::set_status(*jobs[0], run_read(connection, *jobs[0]));
+    return true;
+  }
+
+  void run_all_steps() {
+    for (bool worked = true; worked;) {
+      worked = false;
+      for (size_t lane = 0; lane < options_.stepper->lanes(); ++lane) {
+        worked = options_.stepper->step(lane) || worked;
+      }
+    }
+  }
+
+  void answer_batch(const std::vector<Job*>& jobs) {
+    JobRunner::finish(jobs);
+    if (!healthy_.load()) {
+      return;
+    }
+    if (wipe_.exchange(false)) {
+      wiped_.store(checkpoint(SQLITE_CHECKPOINT_TRUNCATE));
+    } else if (wants_checkpoint()) {
+      checkpoint(SQLITE_CHECKPOINT_PASSIVE);
+    }
+  }
+
   void write_loop() {
     std::vector<Job*> jobs;
     for (;;) {
@@ -163,12 +251,7 @@ class SqliteDatabase final : public Database {
         return;
       }
       run_batch(jobs);
-      JobRunner::finish(jobs);
-      if (healthy_.load() && wipe_.exchange(false)) {
-        wiped_.store(checkpoint(SQLITE_CHECKPOINT_TRUNCATE));
-      } else if (healthy_.load() && wants_checkpoint()) {
-        checkpoint(SQLITE_CHECKPOINT_PASSIVE);
-      }
+      answer_batch(jobs);
     }
   }
 
@@ -182,7 +265,7 @@ class SqliteDatabase final : public Database {
     return frames >= options_.checkpoint_frames_max || (frames >= options_.checkpoint_frames && writes_.empty());
   }
 
-  void run_batch(const std::vector<Job*>& jobs) {
+  void run_batch(std::vector<Job*>& jobs) {
     if (!healthy_.load() || !commit_batch(jobs)) {
       failed_batches_.add();
       for (Job* const job : jobs) {
@@ -192,7 +275,7 @@ class SqliteDatabase final : public Database {
   }
 
   // False: nothing of the batch was committed, as far as can be known.
-  bool commit_batch(const std::vector<Job*>& jobs) {
+  bool commit_batch(std::vector<Job*>& jobs) {
     try {
       writer_->begin();
       for (Job* const job : jobs) {
@@ -201,6 +284,11 @@ class SqliteDatabase final : public Database {
           note_failure("closure", code);
           return false;
         }
+      }
+      if (TIDEMARK_FAULT(ack_before_commit)) {
+        JobRunner::finish(jobs);
+        jobs.clear();
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
       }
       const auto start = std::chrono::steady_clock::now();
       writer_->commit();
@@ -312,6 +400,8 @@ class SqliteDatabase final : public Database {
   int frames_checkpointed_ = 0;  // owner: writer thread
   std::atomic<bool> wipe_{false};   // the writer is asked to empty the log
   std::atomic<bool> wiped_{false};  // and has
+  std::vector<Job*> answering_;  // stepped only
+  bool closed_ = false;          // stepped only
   std::vector<std::thread> threads_;
 };
 
@@ -327,6 +417,9 @@ Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options, MetricRegis
       writer->run("PRAGMA wal_autocheckpoint=0");
       writer->run("PRAGMA journal_size_limit=67108864");
       writer->run(options.synchronous_full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
+      if (TIDEMARK_FAULT(skipped_fsync)) {
+        writer->run("PRAGMA synchronous=OFF");
+      }
       // What became visible before a crash must be durable before it is served again.
       writer->run("PRAGMA wal_checkpoint(TRUNCATE)");
       // A file that is too short, or without a readable schema, is found here and not when somebody asks.

@@ -16,6 +16,7 @@
 
 #include "core/metrics.h"
 #include "storage/database.h"
+#include "storage/stepper.h"
 
 namespace tidemark::storage {
 
@@ -28,6 +29,7 @@ struct SqliteOptions {
   int checkpoint_frames = 500;       // WAL frames after which a PASSIVE checkpoint runs, if nobody waits to write
   int checkpoint_frames_max = 4000;  // and after which it runs in any case
   std::function<void()> on_failure;  // called on the storage thread after a failed fsync
+  Stepper* stepper = nullptr;        // steps instead of threads; lives longer than the database
 };
 
 // Opens the file (made if absent), makes durable what a crash left in the WAL, and starts the threads.

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/log.h"
+#include "core/seeded_fault.h"
 #include "stream/store.h"
 #include "stream/subscriber.h"
 
@@ -250,6 +251,9 @@ void Fanout::hand_out(LocalStream& stream, const Delivery& delivery) {
     }
     if (!subscriber.outlet().deliver(stream.ref, delivery.seq, delivery.frame)) {
       subscriber.fell_behind(stream, follower, before);
+    }
+    if (TIDEMARK_FAULT(deliver_twice)) {
+      subscriber.outlet().deliver(stream.ref, delivery.seq, delivery.frame);
     }
   }
   deliveries_.add(stream.followers.size());

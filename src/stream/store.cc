@@ -1,5 +1,7 @@
 #include "stream/store.h"
 
+#include "core/seeded_fault.h"
+
 namespace tidemark::stream {
 namespace {
 
@@ -36,6 +38,7 @@ constexpr Sql kNumber{
 constexpr Sql kInsert{
     "INSERT INTO entries (stream, seq, kind, ordinal, author, device, client_id, hash, time, body, content)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+constexpr Sql kDropOne{"DELETE FROM entries WHERE stream = ? AND seq = ?"};
 constexpr Sql kValue{"SELECT value FROM store WHERE name = ?"};
 constexpr Sql kPutValue{"INSERT INTO store (name, value) VALUES (?, ?)"};
 constexpr Sql kToExpire{
@@ -114,6 +117,9 @@ Result<Appended> append(Transaction& tx, StreamId id, const NewEntry& entry) {
       entry.client_id.empty() ? std::nullopt : std::optional<std::string_view>(entry.client_id);
   tx.execute(kInsert, id, appended.seq, entry.kind, appended.ordinal, entry.author, entry.device, client_id, entry.hash,
              entry.time_ms, entry.body, entry.content);
+  if (TIDEMARK_FAULT(drop_after_ack)) {
+    tx.execute(kDropOne, id, appended.seq);
+  }
   return appended;
 }
 

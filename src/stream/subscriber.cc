@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/json.h"
+#include "core/seeded_fault.h"
 
 namespace tidemark::stream {
 
@@ -351,6 +352,9 @@ Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
       self->catch_up_->running = false;
       self->events_.replay_failed(page.error());
       co_return;
+    }
+    if (page->entries.size() > 1 && TIDEMARK_FAULT(swap_two_seqs)) {
+      std::swap(page->entries[0].frame, page->entries[1].frame);
     }
     lag = self->lag_of(request.id);
     // The stream may have been left and followed anew while the page was read.

@@ -68,6 +68,10 @@ class Client:
             compression=self.compression, max_size=None, max_queue=None, ping_interval=None, open_timeout=20,
             close_timeout=3, **({"ssl": tls} if tls else {}))
         Client.opened.append(self)
+        self._recorder = getattr(self.server, "recorder", None)
+        if self._recorder:
+            whole = not any(name in ("replay", "conversation_id") for name, _ in self._query)
+            self._number = self._recorder.opened(self.user, self.tenant, self.device_id, whole)
         self._reader = asyncio.create_task(self._read())
         if self.options["auth"] is not None:
             self.welcome = await self.recv("welcome")
@@ -117,11 +121,15 @@ class Client:
             while True:
                 frame = json.loads(await self.ws.recv())
                 self.frames.append(frame)
+                if self._recorder:
+                    self._recorder.received(self._number, frame)
                 self._accept(frame)
                 self._changed.set()
         except websockets.ConnectionClosed:
             pass
         finally:
+            if self._recorder:
+                self._recorder.closed(self._number, self.ws.close_code)
             for future in self._answers.values():
                 if not future.done():
                     future.set_exception(ConnectionError("the connection ended before the answer"))
@@ -212,6 +220,8 @@ class Client:
         """Sends a frame as it is. With an id, an answer is expected some time."""
         if "id" in frame:
             self.unanswered[frame["id"]] = frame
+        if self._recorder:
+            self._recorder.sent(self._number, frame)
         await self.ws.send(json.dumps(frame))
 
     def post(self, **frame):

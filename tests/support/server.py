@@ -50,7 +50,10 @@ class Server:
     environment   more variables of the process; program   another program than binary()
     certificate   makes http.listen speak TLS; file   settings that a test changes while the node runs
     descriptors   limit of open files, soft and hard
+    recorder      a checker.Recorder: then clients and calls write what happens into its history
     """
+
+    recorder = None
 
     def __init__(self, directory, settings=None, environment=None, program=None, certificate=None, file=None,
                  descriptors=None):
@@ -195,7 +198,13 @@ class Server:
         """A call below /api/v1; token may be a user id, for which one is minted."""
         if token is not None and "." not in token:
             token = tokens.token(token)
-        return rest.call(self.port, method, "/api/v1" + path, token, body, headers, tls=self.tls)
+        if self.recorder is None:
+            return rest.call(self.port, method, "/api/v1" + path, token, body, headers, tls=self.tls)
+        user = tokens.claims_of(token) if token else {}
+        with self.recorder.call(user.get("sub"), user.get("tenant", "default"), method, path, body) as call:
+            reply = rest.call(self.port, method, "/api/v1" + path, token, body, headers, tls=self.tls)
+            call.update(status=reply.status, answer=reply.json)
+        return reply
 
     def get(self, path, headers=None):
         return rest.call(self.port, "GET", path, headers=headers, tls=self.tls)

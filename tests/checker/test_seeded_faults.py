@@ -1,0 +1,96 @@
+"""The checker on real servers: one that keeps its promises, and one for each of ten ways to break them on purpose.
+
+`tidemark_seeded` is the same program with src/core/seeded_fault.h switched on; $TIDEMARK_FAULT chooses the fault there.
+
+TIDEMARK_TEST_ROUNDS   rounds of the honest run (default 6)
+TIDEMARK_TEST_HISTORY  a directory that keeps the histories
+"""
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from checker import Recorder, check
+from checker.history import usage_of
+from checker.workload import Team
+from support.client import Client
+from support.server import Server, binary
+
+ROUNDS = int(os.environ.get("TIDEMARK_TEST_ROUNDS", "6"))
+FAST_PRESENCE = {"presence.grace": "0s"}
+
+# fault -> the invariant that has to be named, settings, kills
+FAULTS = {
+    "drop_after_ack": ("I1", {}, 0),
+    "ack_before_commit/3": ("I1", {}, 6),
+    "fan_out_before_commit": ("I", {}, 0),
+    "deliver_twice/50": ("I2", {}, 0),
+    "swap_two_seqs/1": ("I3", {}, 0),
+    "cursor_off_by_one/2": ("I4", {}, 0),
+    "silent_gap/1": ("I4", {"limits.replay_entries": "5"}, 0),
+    "ghost_presence/2": ("I8", {}, 0),
+    "event_to_removed_member/1": ("I10", {}, 0),
+}
+
+
+def seeded():
+    program = binary().parent / "tidemark_seeded"
+    if not program.exists():
+        pytest.skip("no tidemark_seeded beside the binary")
+    return program
+
+
+def recorder_for(name):
+    directory = os.environ.get("TIDEMARK_TEST_HISTORY")
+    return Recorder(Path(directory) / f"{name.replace('/', '-')}.jsonl" if directory else None)
+
+
+@pytest.mark.limit(60 + ROUNDS * 30)
+async def test_an_honest_server_is_not_blamed(own_server):
+    server = own_server(FAST_PRESENCE)
+    server.recorder = recorder_for("honest")
+    await Team(server, rounds=ROUNDS, kills=ROUNDS // 2).live()
+    kinds = {event["ev"] for event in server.recorder.events}
+    assert kinds == {"open", "send", "recv", "close", "rest", "fault", "calm", "final", "online"}
+    await close_all()
+    assert check(server.recorder.events) == []
+
+
+@pytest.mark.limit(60 + ROUNDS * 30)
+async def test_an_honest_server_gives_back_what_it_took(own_server):
+    """Memory, descriptors and threads, after a first team has shown what the server needs."""
+    server = own_server(FAST_PRESENCE)
+    server.recorder = Recorder()
+    await Team(server, rounds=2).live()
+    await close_all()
+    server.recorder.resources("before", usage_of(server.process.pid))
+    await Team(server, rounds=ROUNDS).live()
+    await close_all()
+    server.recorder.resources("after", usage_of(server.process.pid))
+    assert check(server.recorder.events) == []
+
+
+async def close_all():
+    """The checker is the judge here, not the harness, which knows nothing of members that leave and return."""
+    await asyncio.gather(*[client.close() for client in Client.opened if not client.is_closed])
+    Client.opened.clear()
+
+
+@pytest.mark.limit(180)
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_seeded_fault_is_reported(tmp_path, fault):
+    invariant, settings, kills = FAULTS[fault]
+    server = Server(tmp_path, {**FAST_PRESENCE, **settings}, environment={"TIDEMARK_FAULT": fault}, program=seeded())
+    server.recorder = recorder_for(fault)
+    server.start()
+    try:
+        try:
+            await asyncio.wait_for(Team(server, rounds=max(4, kills), kills=kills).live(), 60)
+        except (AssertionError, ConnectionError, asyncio.TimeoutError):
+            pass  # a broken server may also fail the workload; what was recorded has to show it
+        found = check(server.recorder.events)
+        assert any(violation.startswith(invariant) for violation in found), found
+    finally:
+        server.kill()
+        await close_all()

@@ -21,8 +21,9 @@ std::chrono::nanoseconds RateBucket::take(Instant now, const RateOptions& option
   const auto tolerance = static_cast<int64_t>(kNanosPerSecond / options.per_second * options.burst);
   int64_t arrival = arrival_ns_.load(std::memory_order_relaxed);
   for (;;) {
-    // Under a slower rate it may have got further into the future than an empty bucket is under this one.
-    const int64_t next = std::clamp(arrival, nanos(now), nanos(now) + tolerance) + interval;
+    // Emptier than empty: it was filled slower until now. Such a debt is forgiven.
+    const bool forgiven = arrival > nanos(now) + tolerance;
+    const int64_t next = (forgiven ? nanos(now) : std::max(arrival, nanos(now))) + interval;
     const int64_t wait = next - tolerance - nanos(now);
     if (wait > 0) {
       return std::chrono::nanoseconds(wait);

@@ -71,13 +71,15 @@ TEST(RateBucket, SavesNoMoreThanTheBurst) {
   EXPECT_EQ(taken, 5);
 }
 
-TEST(RateBucket, IsNeverEmptierThanEmptyWhenTheRateChanges) {
+TEST(RateBucket, ForgivesTheDebtOfASlowerRate) {
   Limited bucket{{.per_second = 1, .burst = 100}, {}};
   while (takes(bucket, kStart)) {
   }
   bucket.options = {.per_second = 1000, .burst = 10};
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(takes(bucket, kStart)) << i;
+  }
   EXPECT_EQ(bucket.take(kStart), milliseconds(1));
-  EXPECT_TRUE(takes(bucket, kStart + milliseconds(1)));
 }
 
 TEST(RateBucket, KnowsWhenItIsAsGoodAsNew) {

@@ -29,7 +29,6 @@ struct Hop {
 
 // "192.0.2.1", "2001:db8::1", and with a port "192.0.2.1:80", "[2001:db8::1]:80".
 std::optional<Hop> hop_of(std::string_view text) {
-  text = trimmed(text);
   std::string_view host = text;
   std::string_view port;
   if (text.starts_with('[')) {
@@ -70,7 +69,9 @@ Peer client_of(const boost::beast::http::fields& head, Peer peer, const Networks
     std::string_view list = field->value();
     while (!list.empty()) {
       const size_t end = std::min(list.find(','), list.size());
-      hops.push_back(list.substr(0, end));
+      if (const std::string_view hop = trimmed(list.substr(0, end)); !hop.empty()) {
+        hops.push_back(hop);  // empty elements mean nothing (RFC 9110, 5.6.1)
+      }
       list.remove_prefix(std::min(end + 1, list.size()));
     }
   }

@@ -138,7 +138,7 @@ TEST_F(ForwardedFor, TakesTheRightmostThatIsNoProxy) {
 
 TEST_F(ForwardedFor, StopsAtWhatIsNoAddress) {
   EXPECT_EQ(client("10.1.2.3", {"203.0.113.1, unknown, 10.9.9.9"}).ip, "10.9.9.9");
-  EXPECT_EQ(client("10.1.2.3", {"203.0.113.1, "}).ip, "10.1.2.3");
+  EXPECT_EQ(client("10.1.2.3", {", 203.0.113.1, ,"}).ip, "203.0.113.1") << "empty elements mean nothing";
   EXPECT_EQ(client("10.1.2.3", {"203.0.113.1:x"}).ip, "10.1.2.3");
 }
 

@@ -91,7 +91,7 @@ class Server:
             environment = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")}
             self.process = subprocess.Popen(command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, env={**environment, **self.environment},
-                                            preexec_fn=self.limit_process)
+                                            preexec_fn=self.limit_process if self.descriptors else None)
         self.wait_ready()
         return self
 

@@ -85,6 +85,13 @@ class Worker {
   void flush_later(Flushable& target);
   void forget_flush(Flushable& target);
 
+  // Bytes of output that wait on this worker, kept by those who queue them. Any thread may read the sum.
+  void count_output(ptrdiff_t change) {
+    output_bytes_.store(output_bytes_.load(std::memory_order_relaxed) + static_cast<size_t>(change),
+                        std::memory_order_relaxed);
+  }
+  size_t output_bytes() const { return output_bytes_.load(std::memory_order_relaxed); }
+
   // One buffer for every socket of this worker to read into; valid until the next read.
   std::span<char> read_buffer() { return {read_buffer_.get(), kReadBufferBytes}; }
 
@@ -109,6 +116,7 @@ class Worker {
   TimingWheel timers_;
   Instant now_;
   std::unique_ptr<char[]> read_buffer_;
+  std::atomic<size_t> output_bytes_{0};  // written by the worker alone
   std::vector<Flushable*> to_flush_;
   std::vector<std::vector<Callback>> outboxes_;  // by target index
   std::vector<Callback> running_;

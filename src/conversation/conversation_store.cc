@@ -276,8 +276,9 @@ std::vector<Row> entries_after(Transaction& tx, StreamId stream, int64_t after, 
 }
 
 std::vector<Row> entries_before(Transaction& tx, StreamId stream, int64_t before, int64_t limit, std::string_view viewer,
-                                bool messages_only) {
-  return read_rows(tx, stream, tx.query(messages_only ? kMessagesBefore : kBefore, stream, before, limit), viewer);
+                                bool messages_only, size_t* bytes) {
+  return read_rows(tx, stream, tx.query(messages_only ? kMessagesBefore : kBefore, stream, before, limit), viewer,
+                   bytes);
 }
 
 std::optional<Row> entry(Transaction& tx, StreamId stream, int64_t seq, std::string_view viewer) {

@@ -37,7 +37,7 @@ struct Row {
 std::vector<Row> entries_after(storage::Transaction& tx, stream::StreamId stream, int64_t after, int64_t until,
                                int64_t limit, std::string_view viewer, bool messages_only, size_t* bytes = nullptr);
 std::vector<Row> entries_before(storage::Transaction& tx, stream::StreamId stream, int64_t before, int64_t limit,
-                                std::string_view viewer, bool messages_only);
+                                std::string_view viewer, bool messages_only, size_t* bytes = nullptr);
 std::optional<Row> entry(storage::Transaction& tx, stream::StreamId stream, int64_t seq, std::string_view viewer);
 
 void note_edit(storage::Transaction& tx, stream::StreamId stream, int64_t seq, std::string_view content,

@@ -17,21 +17,25 @@ struct Page {
   bool has_more = false;
 };
 
+constexpr size_t kPageBytes = 1024 * 1024;  // a page ends with the entry that reaches this
+
 // The page after `after`, or else the one before `before` (0: the newest).
 Page read_history(Transaction& tx, const Details& details, int64_t after, bool forward, int64_t before, int64_t limit,
                   std::string_view viewer, bool messages_only) {
+  size_t bytes = kPageBytes;
   Page page;
   const auto row = stream::stream_by_id(tx, details.stream);
   const int64_t floor = row ? row->floor : 0;
   if (forward) {
     page.rows = store::entries_after(tx, details.stream, std::max(after, floor), INT64_MAX, limit + 1, viewer,
-                                     messages_only);
+                                     messages_only, &bytes);
   } else {
-    page.rows = store::entries_before(tx, details.stream, before, limit + 1, viewer, messages_only);
+    page.rows = store::entries_before(tx, details.stream, before, limit + 1, viewer, messages_only, &bytes);
     std::erase_if(page.rows, [floor](const store::Row& one) { return one.entry.seq <= floor; });
   }
-  page.has_more = page.rows.size() > static_cast<size_t>(limit);
-  if (page.has_more) {
+  const bool one_too_many = page.rows.size() > static_cast<size_t>(limit);
+  page.has_more = one_too_many || bytes == 0;
+  if (one_too_many) {
     page.rows.pop_back();
   }
   if (!forward) {

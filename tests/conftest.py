@@ -77,8 +77,8 @@ def own_server(tmp_path_factory):
     """Starts servers with settings of the test's own: own_server({"limits.frame": "1KiB"})."""
     servers = []
 
-    def start(settings=None):
-        servers.append(Server(tmp_path_factory.mktemp("own"), settings))
+    def start(settings=None, **more):
+        servers.append(Server(tmp_path_factory.mktemp("own"), settings, **more))
         return servers[-1].start()
 
     yield start

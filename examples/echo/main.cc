@@ -23,10 +23,10 @@ class Echo final : public gateway::WebSocket {
   void on_message(std::string_view payload, bool binary) override {
     send_raw(gateway::encode_frame(binary ? gateway::Opcode::binary : gateway::Opcode::text, payload));
     if (queued_bytes() > kQueueBytes) {
-      pause();  // a peer that does not read what it sent is not read from
+      pause(Hold::owner);  // a peer that does not read what it sent is not read from
     }
   }
-  void on_drained() override { resume(); }
+  void on_drained() override { resume(Hold::owner); }
   void on_closed(CloseCode) override {}
 
   static constexpr size_t kQueueBytes = 4 * 1024 * 1024;

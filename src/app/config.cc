@@ -173,9 +173,22 @@ std::string config_reference_markdown() {
       table += " (`--dev`: " + std::string(key.dev_default) + ")";
     }
     table += " | " + allowed_text(key) + (has_file_form(key) ? "; also as `" + file_name_of(key) + "`" : "") + " | " +
-             std::string(key.help) + " |\n";
+             std::string(key.help) + (key.reloads ? " ⟳" : "") + " |\n";
   }
   return table;
+}
+
+std::vector<std::string> changed_for_restart(const std::vector<ConfigEntry>& running,
+                                             const std::vector<ConfigEntry>& fresh) {
+  std::vector<std::string> changed;
+  for (const ConfigEntry& entry : fresh) {
+    const auto before = std::find_if(running.begin(), running.end(),
+                                     [&](const ConfigEntry& one) { return one.key == entry.key; });
+    if (before != running.end() && before->value != entry.value && !find_key(entry.key)->reloads) {
+      changed.push_back(entry.key);
+    }
+  }
+  return changed;
 }
 
 std::string check_config_text(const LoadedConfig& loaded) {

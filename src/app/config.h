@@ -36,6 +36,7 @@ struct Config {
   struct Http {
     Listener listen;
     std::vector<std::string> allowed_origins;  // empty: same host only
+    std::vector<std::string> trusted_proxies;  // addresses and networks
   };
   struct Gateway {
     Listener metrics_listen;
@@ -69,15 +70,28 @@ struct Config {
     size_t content = 0;  // bytes
     size_t data = 0;     // bytes
     size_t queue = 0;    // bytes
+    size_t queue_total = 0;  // bytes
+    size_t memory = 0;       // bytes
     size_t inflight = 0;
     Milliseconds write_stall{};
     size_t messages_per_second = 0;
     size_t messages_burst = 0;
+    size_t signals_per_second = 0;
+    size_t signals_burst = 0;
+    size_t queries_per_second = 0;
+    size_t queries_burst = 0;
+    size_t creations_per_minute = 0;
+    size_t creations_burst = 0;
     size_t members = 0;
     size_t receipt_members = 0;
     size_t watches = 0;
     size_t connections = 0;
     size_t connections_per_user = 0;
+    size_t connections_per_ip = 0;     // 0: any number
+    size_t handshakes_per_second = 0;  // 0: any number
+    size_t openings = 0;
+    size_t openings_waiting = 0;
+    Milliseconds opening_wait{};
     size_t replay_entries = 0;
     Milliseconds register_timeout{};
     Milliseconds handshake_timeout{};
@@ -153,6 +167,11 @@ Result<LoadedConfig> load_config(const ConfigSources& sources);
 // The reference as a Markdown table: key, environment name, default, allowed, meaning. Keys that are not available in
 // this version are left out.
 std::string config_reference_markdown();
+
+// Keys whose value differs and that a running node does not take over: they wait for a restart. Of two results of
+// load_config().
+std::vector<std::string> changed_for_restart(const std::vector<ConfigEntry>& running,
+                                             const std::vector<ConfigEntry>& fresh);
 
 // What `tidemark check-config` prints: one line per key with its value and origin.
 std::string check_config_text(const LoadedConfig& loaded);

@@ -6,7 +6,9 @@
 #include <type_traits>
 
 #include "app/config_value.h"
+#include "core/address.h"
 #include "core/ids.h"
+#include "core/process_memory.h"
 
 namespace tidemark::app {
 namespace {
@@ -48,7 +50,19 @@ std::string host_name() {
   boost::system::error_code failed;
   return boost::asio::ip::host_name(failed);
 }
+std::string memory_default() { return std::to_string(memory_of_process() / 5 * 4 >> 20) + "MiB"; }
 std::string core_count() { return std::to_string(std::max(1U, std::thread::hardware_concurrency())); }
+
+// A row that a running node takes over at SIGHUP.
+constexpr ConfigKey live(ConfigKey key) {
+  key.reloads = true;
+  return key;
+}
+
+bool is_network(std::string_view text) {
+  const std::string one(text);
+  return Networks::parse({&one, 1}).ok();
+}
 
 using C = Config;
 constexpr Unavailable kNotYet;
@@ -63,7 +77,10 @@ const ConfigKey kTable[] = {
      "web pages that may connect, compared exactly; none: pages of the same host only"},
     {"http.tls.cert", "", kNotYet},
     {"http.tls.key", "", kNotYet},
-    {"http.trusted_proxies", "", kNotYet},
+    {"http.trusted_proxies", "",
+     ListKey{at<&C::http, &C::Http::trusted_proxies>, "addresses and networks like 10.0.0.0/8, 2001:db8::/32", is_network},
+     "proxies whose X-Forwarded-For and PROXY protocol header say who a client is; from others the first is ignored and "
+     "the second refused"},
 
     {"gateway.metrics_listen", "127.0.0.1:9100", ListenerKey{at<&C::gateway, &C::Gateway::metrics_listen>},
      "metrics of a node that has only the role gateway"},
@@ -71,12 +88,12 @@ const ConfigKey kTable[] = {
     {"session.grpc_listen", "127.0.0.1:9001", kNotYet},
     {"session.metrics_listen", "127.0.0.1:9101", ListenerKey{at<&C::session, &C::Session::metrics_listen>},
      "metrics of the whole process, Prometheus text"},
-    {"session.ttl", "24h", DurationKey{at<&C::session, &C::Session::ttl>, minutes(1), days(365)},
-     "life of a session that asks for none"},
-    {"session.ttl_max", "30d", DurationKey{at<&C::session, &C::Session::ttl_max>, minutes(1), days(365)},
-     "longest life a session may ask for"},
-    {"session.idle_after", "5m", DurationKey{at<&C::session, &C::Session::idle_after>, seconds(1), hours(24)},
-     "a session without a heartbeat for this long is idle"},
+    live({"session.ttl", "24h", DurationKey{at<&C::session, &C::Session::ttl>, minutes(1), days(365)},
+     "life of a session that asks for none"}),
+    live({"session.ttl_max", "30d", DurationKey{at<&C::session, &C::Session::ttl_max>, minutes(1), days(365)},
+     "longest life a session may ask for"}),
+    live({"session.idle_after", "5m", DurationKey{at<&C::session, &C::Session::idle_after>, seconds(1), hours(24)},
+     "a session without a heartbeat for this long is idle"}),
 
     {"statesync.grpc_listen", "127.0.0.1:9002", kNotYet},
     {"statesync.metrics_listen", "127.0.0.1:9102", kNotYet},
@@ -107,12 +124,12 @@ const ConfigKey kTable[] = {
     {"redis.timeout", "1s", kNotYet},
     {"redis.retries", "3", kNotYet},
 
-    {"auth.hs256_secret", "", SecretKey{at<&C::auth, &C::Auth::hs256_secret>, 32},
-     "signs and checks HS256 tokens; `serve` without `--dev` needs this or `auth.jwks_file`"},
-    {"auth.hs256_secret_previous", "", SecretKey{at<&C::auth, &C::Auth::hs256_secret_previous>, 32},
-     "still accepted while tokens move to a new secret"},
-    {"auth.jwks_file", "", TextKey{at<&C::auth, &C::Auth::jwks_file>, "path", any_text},
-     "public keys that check RS256, ES256 and EdDSA tokens, a JWK set"},
+    live({"auth.hs256_secret", "", SecretKey{at<&C::auth, &C::Auth::hs256_secret>, 32},
+     "signs and checks HS256 tokens; `serve` without `--dev` needs this or `auth.jwks_file`"}),
+    live({"auth.hs256_secret_previous", "", SecretKey{at<&C::auth, &C::Auth::hs256_secret_previous>, 32},
+     "still accepted while tokens move to a new secret"}),
+    live({"auth.jwks_file", "", TextKey{at<&C::auth, &C::Auth::jwks_file>, "path", any_text},
+     "public keys that check RS256, ES256 and EdDSA tokens, a JWK set"}),
     {"auth.issuer", "", TextKey{at<&C::auth, &C::Auth::issuer>, "text", any_text},
      "the `iss` that a token must have; none: not checked"},
     {"auth.audience", "", TextKey{at<&C::auth, &C::Auth::audience>, "text", any_text},
@@ -124,41 +141,68 @@ const ConfigKey kTable[] = {
     {"node.workers", "one per core", CountKey{at<&C::node, &C::Node::workers>, 1, 1024},
      "threads that serve connections", {}, core_count},
 
-    {"limits.frame", "512KiB", BytesKey{at<&C::limits, &C::Limits::frame>, 1_KiB, 16_MiB},
-     "WebSocket message from a client; a longer one closes the connection (1009)"},
-    {"limits.fragments", "64", CountKey{at<&C::limits, &C::Limits::fragments>, 1, 65'536},
-     "fragments of one WebSocket message"},
-    {"limits.depth", "32", CountKey{at<&C::limits, &C::Limits::depth>, 4, 256}, "nesting of JSON from a client"},
+    live({"limits.frame", "512KiB", BytesKey{at<&C::limits, &C::Limits::frame>, 1_KiB, 16_MiB},
+     "WebSocket message from a client; a longer one closes the connection (1009)"}),
+    live({"limits.fragments", "64", CountKey{at<&C::limits, &C::Limits::fragments>, 1, 65'536},
+     "fragments of one WebSocket message"}),
+    live({"limits.depth", "32", CountKey{at<&C::limits, &C::Limits::depth>, 4, 256}, "nesting of JSON from a client"}),
     {"limits.content", "256KiB", BytesKey{at<&C::limits, &C::Limits::content>, 16, 16_MiB}, "content of one message"},
     {"limits.data", "64KiB", BytesKey{at<&C::limits, &C::Limits::data>, 16, 16_MiB},
      "data of a signal, and of the metadata of one object"},
-    {"limits.queue", "1MiB", BytesKey{at<&C::limits, &C::Limits::queue>, 4_KiB, 1_GiB},
-     "bytes waiting for one connection; beyond it live frames are not queued and the device reads the log later"},
-    {"limits.inflight", "256", CountKey{at<&C::limits, &C::Limits::inflight>, 1, 65'536},
-     "unanswered commands of one connection; beyond it the socket is not read"},
-    {"limits.write_stall", "10s", DurationKey{at<&C::limits, &C::Limits::write_stall>, milliseconds(100), minutes(10)},
-     "a connection that takes no byte for this long is closed (4101)"},
-    {"limits.messages_per_second", "20", CountKey{at<&C::limits, &C::Limits::messages_per_second>, 1, 1'000'000},
-     "messages of one user, in the long run"},
-    {"limits.messages_burst", "40", CountKey{at<&C::limits, &C::Limits::messages_burst>, 1, 1'000'000},
-     "messages of one user at once"},
-    {"limits.members", "10000", CountKey{at<&C::limits, &C::Limits::members>, 2, 1'000'000},
-     "members of one conversation"},
-    {"limits.receipt_members", "100", CountKey{at<&C::limits, &C::Limits::receipt_members>, 0, 10'000},
-     "larger conversations get no read and delivered frames"},
-    {"limits.watches", "1000", CountKey{at<&C::limits, &C::Limits::watches>, 0, 1'000'000},
-     "users whose presence one connection may watch"},
-    {"limits.connections", "1000000", CountKey{at<&C::limits, &C::Limits::connections>, 1, 10'000'000},
-     "connections of this node"},
-    {"limits.connections_per_user", "20", CountKey{at<&C::limits, &C::Limits::connections_per_user>, 1, 100'000},
-     "connections of one user (4007)"},
-    {"limits.connections_per_ip", "0", kNotYet},
-    {"limits.handshakes_per_second", "0", kNotYet},
-    {"limits.replay_entries", "1000", CountKey{at<&C::limits, &C::Limits::replay_entries>, 1, 100'000},
-     "newest entries per stream that a resume replays"},
-    {"limits.register_timeout", "10s",
+    live({"limits.queue", "1MiB", BytesKey{at<&C::limits, &C::Limits::queue>, 4_KiB, 1_GiB},
+     "bytes waiting for one connection; beyond it live frames are not queued and the device reads the log later"}),
+    live({"limits.queue_total", "1GiB", BytesKey{at<&C::limits, &C::Limits::queue_total>, 1_MiB, 1024_GiB},
+     "bytes waiting for all connections of this node; beyond it connections that have something waiting get nothing more "
+     "for now and read the log later"}),
+    live({"limits.memory", "80 % of what the machine or the control group has",
+     BytesKey{at<&C::limits, &C::Limits::memory>, 16_MiB, 65536_GiB},
+     "resident memory above which upgrades are refused (503) and the longest queues closed (4100)", {}, memory_default}),
+    live({"limits.inflight", "256", CountKey{at<&C::limits, &C::Limits::inflight>, 1, 65'536},
+     "unanswered commands of one connection; beyond it the socket is not read"}),
+    live({"limits.write_stall", "10s", DurationKey{at<&C::limits, &C::Limits::write_stall>, milliseconds(100), minutes(10)},
+     "a connection that takes no byte for this long is closed (4101)"}),
+    live({"limits.messages_per_second", "20", CountKey{at<&C::limits, &C::Limits::messages_per_second>, 1, 1'000'000},
+     "messages of one user, in the long run"}),
+    live({"limits.messages_burst", "40", CountKey{at<&C::limits, &C::Limits::messages_burst>, 1, 1'000'000},
+     "messages of one user at once"}),
+    live({"limits.signals_per_second", "100", CountKey{at<&C::limits, &C::Limits::signals_per_second>, 1, 1'000'000},
+     "typing, read, watch and unwatch of one user, in the long run"}),
+    live({"limits.signals_burst", "500", CountKey{at<&C::limits, &C::Limits::signals_burst>, 1, 1'000'000},
+     "the same at once"}),
+    live({"limits.queries_per_second", "100", CountKey{at<&C::limits, &C::Limits::queries_per_second>, 1, 1'000'000},
+     "history, lists and other reading of one user, in the long run"}),
+    live({"limits.queries_burst", "500", CountKey{at<&C::limits, &C::Limits::queries_burst>, 1, 1'000'000},
+     "the same at once"}),
+    live({"limits.creations_per_minute", "60", CountKey{at<&C::limits, &C::Limits::creations_per_minute>, 1, 60'000'000},
+     "conversations, also direct ones by their first message, and sessions that one user makes, in the long run"}),
+    live({"limits.creations_burst", "200", CountKey{at<&C::limits, &C::Limits::creations_burst>, 1, 1'000'000},
+     "the same at once"}),
+    live({"limits.members", "10000", CountKey{at<&C::limits, &C::Limits::members>, 2, 1'000'000},
+     "members of one conversation"}),
+    live({"limits.receipt_members", "100", CountKey{at<&C::limits, &C::Limits::receipt_members>, 0, 10'000},
+     "larger conversations get no read and delivered frames"}),
+    live({"limits.watches", "1000", CountKey{at<&C::limits, &C::Limits::watches>, 0, 1'000'000},
+     "users whose presence one connection may watch"}),
+    live({"limits.connections", "1000000", CountKey{at<&C::limits, &C::Limits::connections>, 1, 10'000'000},
+     "connections of this node"}),
+    live({"limits.connections_per_user", "20", CountKey{at<&C::limits, &C::Limits::connections_per_user>, 1, 100'000},
+     "connections of one user (4007)"}),
+    live({"limits.connections_per_ip", "0", CountKey{at<&C::limits, &C::Limits::connections_per_ip>, 0, 10'000'000},
+     "WebSocket connections of one address or one IPv6 /64 (503); 0: any number"}),
+    live({"limits.handshakes_per_second", "0", CountKey{at<&C::limits, &C::Limits::handshakes_per_second>, 0, 1'000'000},
+     "upgrades that this node looks at, as many at once (503); 0: any number"}),
+    live({"limits.openings", "64", CountKey{at<&C::limits, &C::Limits::openings>, 1, 100'000},
+     "connections whose session and streams are looked up at the same time"}),
+    live({"limits.openings_waiting", "10000", CountKey{at<&C::limits, &C::Limits::openings_waiting>, 1, 10'000'000},
+     "connections that may wait for that; beyond it upgrades are refused (503)"}),
+    live({"limits.opening_wait", "5s",
+     DurationKey{at<&C::limits, &C::Limits::opening_wait>, milliseconds(10), minutes(5)},
+     "longest wait for that; after it the upgrade is refused (503)"}),
+    live({"limits.replay_entries", "1000", CountKey{at<&C::limits, &C::Limits::replay_entries>, 1, 100'000},
+     "newest entries per stream that a resume replays"}),
+    live({"limits.register_timeout", "10s",
      DurationKey{at<&C::limits, &C::Limits::register_timeout>, milliseconds(100), minutes(5)},
-     "from the handshake to a registered device (4002)"},
+     "from the handshake to a registered device (4002)"}),
     {"limits.handshake_timeout", "5s",
      DurationKey{at<&C::limits, &C::Limits::handshake_timeout>, milliseconds(100), minutes(5)},
      "from the TCP connection to the end of the HTTP request"},
@@ -172,8 +216,8 @@ const ConfigKey kTable[] = {
      "silence after which a connection is dropped (4202); longer than the interval"},
 
     {"presence.lease", "15s", kNotYet},
-    {"presence.grace", "5s", DurationKey{at<&C::presence, &C::Presence::grace>, seconds(0), minutes(10)},
-     "time to come back before the others are told that a user is offline"},
+    live({"presence.grace", "5s", DurationKey{at<&C::presence, &C::Presence::grace>, seconds(0), minutes(10)},
+     "time to come back before the others are told that a user is offline"}),
     {"presence.visibility", "tenant", ChoiceKey{kVisibilityNames, assign<&C::presence, &C::Presence::visibility>},
      "who may watch a user: everybody of the tenant, or those who share a conversation"},
 
@@ -193,7 +237,7 @@ const ConfigKey kTable[] = {
     {"drain.connections_per_second", "500", CountKey{at<&C::drain, &C::Drain::connections_per_second>, 1, 1'000'000},
      "connections that a stopping node closes per second, more if the grace would not do"},
 
-    {"log.level", "info", ChoiceKey{kLevelNames, assign<&C::log, &C::Log::level>}, "lines below it are not written"},
+    live({"log.level", "info", ChoiceKey{kLevelNames, assign<&C::log, &C::Log::level>}, "lines below it are not written"}),
     {"log.format", "text", ChoiceKey{kFormatNames, assign<&C::log, &C::Log::format>}, "one line per event, on stderr"},
 
     {"tracing.otlp_endpoint", "", kUrlNotYet},

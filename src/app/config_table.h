@@ -79,6 +79,7 @@ struct ConfigKey {
   std::string_view help = {};
   std::string_view dev_default = {};           // with --dev; empty: the same
   std::string (*compute_default)() = nullptr;  // for a default that depends on the machine
+  bool reloads = false;                        // SIGHUP takes a new value over
 };
 
 std::span<const ConfigKey> config_table();

@@ -1,13 +1,18 @@
 #include "app/node.h"
 
+#include <malloc.h>
+
 #include <fstream>
 #include <future>
 #include <sstream>
 
 #include "app/control_server.h"
+#include "app/memory_guard.h"
+#include "app/part_options.h"
 #include "app/store.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/process_memory.h"
 #include "gateway/gateway.h"
 #include "http/openapi.h"
 #include "http/rest.h"
@@ -53,6 +58,7 @@ struct Node::Parts {
 
   void make_rooms(Store opened, std::shared_ptr<const account::KeySet> keys);
   void make_doors();
+  void make_guard();
   http::Readiness readiness() const;
 
   const Config config;
@@ -77,6 +83,7 @@ struct Node::Parts {
   std::unique_ptr<http::Server> http;
   std::unique_ptr<http::Server> metrics_http;
   std::unique_ptr<ControlServer> control;
+  std::unique_ptr<MemoryGuard> memory_guard;
   bool started = false;
 };
 
@@ -90,17 +97,11 @@ void Node::Parts::make_rooms(Store opened, std::shared_ptr<const account::KeySet
   expectations.issuer = config.auth.issuer;
   expectations.audience = config.auth.audience;
   account = std::make_unique<account::Account>(std::move(keys), std::move(expectations), clock);
-  limiter = std::make_unique<command::RateLimiter>(
-      *workers, command::RateOptions{static_cast<double>(config.limits.messages_per_second),
-                                     static_cast<double>(config.limits.messages_burst)});
+  limiter = std::make_unique<command::RateLimiter>(*workers, rates_of(config), metrics);
   table = std::make_unique<command::Table>(*limiter, clock);
 
-  session::SessionOptions session_options;
-  session_options.ttl = config.session.ttl;
-  session_options.ttl_max = config.session.ttl_max;
-  session_options.idle_after = config.session.idle_after;
-  session_options.connections_per_user = config.limits.connections_per_user;
-  sessions = std::make_unique<session::Sessions>(*workers, database, *account, clock, random, session_options, metrics);
+  sessions = std::make_unique<session::Sessions>(*workers, database, *account, clock, random,
+                                                 session_options_of(config), metrics);
 
   device::DeviceOptions device_options;
   device_options.store_every = config.cursors.store_every;
@@ -108,29 +109,20 @@ void Node::Parts::make_rooms(Store opened, std::shared_ptr<const account::KeySet
   device_options.data_bytes = config.limits.data;
   devices = std::make_unique<device::Devices>(*workers, database, *engine, *sessions, clock, device_options);
 
-  conversation::ConversationOptions conversation_options;
-  conversation_options.content_bytes = config.limits.content;
-  conversation_options.data_bytes = config.limits.data;
-  conversation_options.members = config.limits.members;
-  conversation_options.receipt_members = config.limits.receipt_members;
-  conversation_options.store_receipts_every = config.cursors.store_every;
   conversations = std::make_unique<conversation::Conversations>(*workers, database, *engine, *sessions, *devices, clock,
-                                                                random, conversation_options, metrics);
+                                                                random, conversation_options_of(config), metrics);
   devices->set_confirm_listener([this](const UserKey& user, const stream::StreamKey& key, int64_t seq) {
     conversations->delivered(user, key, seq);
   });
 
-  presence::PresenceOptions presence_options;
-  presence_options.grace = config.presence.grace;
-  presence_options.watches = config.limits.watches;
   presence::Presence::Visibility visibility;
   if (config.presence.visibility == PresenceVisibility::contacts) {
     visibility = [this](UserKey viewer, std::vector<std::string> users) {
       return conversations->share(std::move(viewer), std::move(users));
     };
   }
-  presence = std::make_unique<presence::Presence>(*workers, *sessions, clock, presence_options, std::move(visibility),
-                                                  metrics);
+  presence = std::make_unique<presence::Presence>(*workers, *sessions, clock, presence_options_of(config),
+                                                  std::move(visibility), metrics);
 
   std::vector<stream::RetentionRule> rules{{stream::StreamKind::self, config.retention.sync, {}}};
   if (config.retention.messages) {
@@ -148,19 +140,10 @@ void Node::Parts::make_rooms(Store opened, std::shared_ptr<const account::KeySet
 
 void Node::Parts::make_doors() {
   gateway::GatewayOptions gateway_options;
-  gateway_options.frames.message_bytes = config.limits.frame;
-  gateway_options.frames.fragments = config.limits.fragments;
-  gateway_options.depth = config.limits.depth;
+  gateway_options.limits = gateway_limits_of(config);
   gateway_options.content_bytes = config.limits.content;
-  gateway_options.queue_bytes = config.limits.queue;
-  gateway_options.inflight = config.limits.inflight;
-  gateway_options.connections = config.limits.connections;
-  gateway_options.write_stall = config.limits.write_stall;
   gateway_options.heartbeat_interval = config.heartbeat.interval;
   gateway_options.heartbeat_timeout = config.heartbeat.timeout;
-  gateway_options.register_timeout = config.limits.register_timeout;
-  gateway_options.replay.per_stream = static_cast<int64_t>(config.limits.replay_entries);
-  gateway_options.replay.total = gateway_options.replay.per_stream * 10;
   gateway_options.drain_grace = config.drain.grace;
   gateway_options.drain_per_second = config.drain.connections_per_second;
   gateway_options.allowed_origins = config.http.allowed_origins;
@@ -180,12 +163,13 @@ void Node::Parts::make_doors() {
   http_options.handshake_timeout = config.limits.handshake_timeout;
   http_options.body_bytes = config.limits.http_body;
   http_options.allowed_origins = config.http.allowed_origins;
+  http_options.trusted_proxies = *Networks::parse(config.http.trusted_proxies);
   http_options.loopback_hosts_only = options.dev;
   http_options.demo = options.dev;
   http::ServerHooks hooks;
   hooks.upgrade = [this](http::Upgrade upgrade) {
     gateway->accept({std::move(upgrade.socket), std::move(upgrade.head), std::move(upgrade.early_bytes),
-                     std::move(upgrade.client_ip), upgrade.client_port});
+                     std::move(upgrade.client_ip), upgrade.client_port, upgrade.scarce});
   };
   hooks.readiness = [this] { return readiness(); };
   rest = std::make_unique<http::Rest>(*table, *account, *sessions);
@@ -195,6 +179,15 @@ void Node::Parts::make_doors() {
   hooks.upgrade = nullptr;
   metrics_http =
       std::make_unique<http::Server>(*workers, metrics, nullptr, nullptr, std::move(metrics_options), std::move(hooks));
+}
+
+void Node::Parts::make_guard() {
+  MemoryGuard::Actions actions;
+  actions.measure = resident_bytes;
+  actions.trim = [] { ::malloc_trim(0); };
+  actions.refuse_newcomers = [this](bool is_short) { gateway->set_memory_short(is_short); };
+  actions.shed = [this](size_t bytes) { gateway->shed(bytes); };
+  memory_guard = std::make_unique<MemoryGuard>(workers->at(0), config.limits.memory, std::move(actions), metrics);
 }
 
 http::Readiness Node::Parts::readiness() const {
@@ -233,6 +226,7 @@ Result<std::unique_ptr<Node>> Node::make(const Config& config, NodeOptions optio
   }
   parts->make_rooms(std::move(*store), std::move(*keys));
   parts->make_doors();
+  parts->make_guard();
   return std::unique_ptr<Node>(new Node(std::move(parts)));
 }
 
@@ -271,6 +265,7 @@ Status Node::start() {
   parts.sessions->start();
   parts.devices->start();
   parts.retention->start();
+  parts.memory_guard->start();
   return {};
 }
 
@@ -333,6 +328,15 @@ Status Node::reload(const Config& config) {
     return keys.error();
   }
   parts_->account->replace_keys(std::move(*keys));
+  parts_->limiter->set_table(rates_of(config));
+  parts_->sessions->set_options(session_options_of(config));
+  parts_->presence->set_options(presence_options_of(config));
+  conversation::ConversationOptions conversations = conversation_options_of(parts_->config);
+  conversations.members = config.limits.members;
+  conversations.receipt_members = config.limits.receipt_members;
+  parts_->conversations->set_options(conversations);
+  parts_->gateway->set_limits(gateway_limits_of(config));
+  parts_->memory_guard->set_limit(config.limits.memory);
   log_level(config.log.level);
   return {};
 }

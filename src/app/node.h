@@ -34,7 +34,7 @@ class Node {
   void drain();
   // What is accepted is committed; then everything ends.
   void stop();
-  // New keys and log level. What cannot be changed while running is not looked at.
+  // New keys, limits and log level. What cannot be changed while running is not looked at.
   Status reload(const Config& config);
 
   // What an operator asks (app/operation.h). Any thread that is no worker; waits; between start() and stop().

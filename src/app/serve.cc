@@ -129,6 +129,9 @@ int serve(const ConfigSources& sources) {
     auto fresh = load_config(sources);
     const Status reloaded = fresh.ok() ? (*node)->reload(fresh->config) : Status(fresh.error());
     if (reloaded.ok()) {
+      for (const std::string& key : changed_for_restart(loaded->entries, fresh->entries)) {
+        log_warn("node.needs_restart", {{"key", key}});
+      }
       log_info("node.reloaded");
     } else {
       log_error("node.reload_failed", {{"error", reloaded.error().text}});

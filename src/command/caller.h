@@ -27,7 +27,7 @@ struct Caller {
   bool session_token = false;       // the token is one of this store's session tokens
   std::string client_ip;
   int client_port = 0;
-  std::shared_ptr<RateBucket> bucket;  // of the user, where the door already has it
+  std::shared_ptr<UserRates> rates;  // of the user, where the door already has it
 
   UserKey key() const { return {tenant, user}; }
 };

@@ -15,10 +15,25 @@ using std::chrono::seconds;
 
 const Instant kStart{std::chrono::hours(1000)};
 
-bool takes(RateBucket& bucket, Instant now) { return bucket.take(now).count() == 0; }
+// A bucket with what it allows.
+struct Limited {
+  RateOptions options;
+  RateBucket bucket;
+
+  nanoseconds take(Instant now) { return bucket.take(now, options); }
+  bool is_full(Instant now) const { return bucket.is_full(now); }
+};
+
+bool takes(Limited& bucket, Instant now) { return bucket.take(now).count() == 0; }
+
+RateTable table_of(RateOptions messages) {
+  RateTable table;
+  table[static_cast<size_t>(Rate::durable)] = messages;
+  return table;
+}
 
 TEST(RateBucket, GivesTheBurstAndNoneMore) {
-  RateBucket bucket({.per_second = 20, .burst = 40});
+  Limited bucket{{.per_second = 20, .burst = 40}, {}};
   for (int i = 0; i < 40; ++i) {
     EXPECT_TRUE(takes(bucket, kStart)) << i;
   }
@@ -27,7 +42,7 @@ TEST(RateBucket, GivesTheBurstAndNoneMore) {
 }
 
 TEST(RateBucket, GivesOneMoreWhenItSaidSo) {
-  RateBucket bucket({.per_second = 20, .burst = 2});
+  Limited bucket{{.per_second = 20, .burst = 2}, {}};
   EXPECT_TRUE(takes(bucket, kStart));
   EXPECT_TRUE(takes(bucket, kStart));
   const nanoseconds wait = bucket.take(kStart);
@@ -37,7 +52,7 @@ TEST(RateBucket, GivesOneMoreWhenItSaidSo) {
 }
 
 TEST(RateBucket, HoldsTheRateOverTime) {
-  RateBucket bucket({.per_second = 100, .burst = 10});
+  Limited bucket{{.per_second = 100, .burst = 10}, {}};
   int taken = 0;
   for (int ms = 0; ms < 10'000; ++ms) {
     taken += takes(bucket, kStart + milliseconds(ms));
@@ -47,7 +62,7 @@ TEST(RateBucket, HoldsTheRateOverTime) {
 }
 
 TEST(RateBucket, SavesNoMoreThanTheBurst) {
-  RateBucket bucket({.per_second = 20, .burst = 5});
+  Limited bucket{{.per_second = 20, .burst = 5}, {}};
   EXPECT_TRUE(takes(bucket, kStart));
   int taken = 0;
   while (takes(bucket, kStart + std::chrono::hours(1))) {
@@ -56,8 +71,19 @@ TEST(RateBucket, SavesNoMoreThanTheBurst) {
   EXPECT_EQ(taken, 5);
 }
 
+TEST(RateBucket, ForgivesTheDebtOfASlowerRate) {
+  Limited bucket{{.per_second = 1, .burst = 100}, {}};
+  while (takes(bucket, kStart)) {
+  }
+  bucket.options = {.per_second = 1000, .burst = 10};
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(takes(bucket, kStart)) << i;
+  }
+  EXPECT_EQ(bucket.take(kStart), milliseconds(1));
+}
+
 TEST(RateBucket, KnowsWhenItIsAsGoodAsNew) {
-  RateBucket bucket({.per_second = 10, .burst = 5});
+  Limited bucket{{.per_second = 10, .burst = 5}, {}};
   EXPECT_TRUE(bucket.is_full(kStart));
   EXPECT_TRUE(takes(bucket, kStart));
   EXPECT_FALSE(bucket.is_full(kStart + milliseconds(99)));
@@ -65,7 +91,7 @@ TEST(RateBucket, KnowsWhenItIsAsGoodAsNew) {
 }
 
 TEST(RateBucket, IsSharedByThreadsWithoutLosingCount) {
-  RateBucket bucket({.per_second = 1, .burst = 1000});
+  Limited bucket{{.per_second = 1, .burst = 1000}, {}};
   std::atomic<int> taken{0};
   const auto take_many = [&] {
     for (int i = 0; i < 1000; ++i) {
@@ -78,23 +104,58 @@ TEST(RateBucket, IsSharedByThreadsWithoutLosingCount) {
   EXPECT_EQ(taken, 1000);
 }
 
+TEST(UserRates, ClassesDoNotEatEachOther) {
+  RateTable table;
+  table.fill({.per_second = 1, .burst = 1});
+  MetricRegistry metrics;
+  const RateRules rules(table, metrics);
+  UserRates rates(rules);
+  EXPECT_TRUE(rates.take(Rate::query, kStart).ok());
+  EXPECT_FALSE(rates.take(Rate::query, kStart).ok());
+  for (const Rate rate : {Rate::durable, Rate::creation, Rate::signal}) {
+    EXPECT_TRUE(rates.take(rate, kStart).ok()) << name_of(rate);
+  }
+  EXPECT_FALSE(rates.is_full(kStart));
+  EXPECT_TRUE(rates.is_full(kStart + seconds(1)));
+}
+
+TEST(RateLimiter, AnotherTableHoldsForThoseWhoAreThere) {
+  ManualClock clock;
+  WorkerPool workers(1, clock);
+  MetricRegistry metrics;
+  RateLimiter limiter(workers, table_of({.per_second = 1, .burst = 2}), metrics);
+  workers.start();
+  std::shared_ptr<UserRates> rates;
+  const UserKey alice(TenantId("t"), UserId("alice"));
+  finish_on(workers.at(0), [&]() -> Task<> { rates = co_await limiter.rates_of(alice); });
+  EXPECT_TRUE(rates->take(Rate::durable, kStart).ok());
+  limiter.set_table(table_of({.per_second = 1, .burst = 1}));
+  const Status refused = rates->take(Rate::durable, kStart);
+  EXPECT_EQ(refused.error().code, Code::rate_limited);
+  EXPECT_EQ(refused.error().retry_after_ms, 1000);
+  EXPECT_EQ(metrics.counter("tidemark_rate_limited_total", "", {{"class", "durable"}}).value(), 1u);
+  limiter.set_table(table_of({.per_second = 1, .burst = 5}));
+  EXPECT_TRUE(rates->take(Rate::durable, kStart).ok());
+}
+
 TEST(RateLimiter, AUserHasOneBucketOnAllWorkers) {
   ManualClock clock;
   WorkerPool workers(2, clock);
-  RateLimiter limiter(workers, {.per_second = 20, .burst = 40});
+  MetricRegistry metrics;
+  RateLimiter limiter(workers, table_of({.per_second = 20, .burst = 40}), metrics);
   workers.start();
-  std::shared_ptr<RateBucket> first;
-  std::shared_ptr<RateBucket> second;
-  std::shared_ptr<RateBucket> of_other_tenant;
+  std::shared_ptr<UserRates> first;
+  std::shared_ptr<UserRates> second;
+  std::shared_ptr<UserRates> of_other_tenant;
   const UserKey alice(TenantId("t"), UserId("alice"));
   const UserKey other(TenantId("t2"), UserId("alice"));
   finish_on(workers.at(0), [&]() -> Task<> {
-    first = co_await limiter.bucket_of(alice);
+    first = co_await limiter.rates_of(alice);
     EXPECT_EQ(Worker::current()->index(), 0);
-    of_other_tenant = co_await limiter.bucket_of(other);
+    of_other_tenant = co_await limiter.rates_of(other);
   });
   finish_on(workers.at(1), [&]() -> Task<> {
-    second = co_await limiter.bucket_of(alice);
+    second = co_await limiter.rates_of(alice);
     EXPECT_EQ(Worker::current()->index(), 1);
   });
   EXPECT_EQ(first, second);
@@ -105,20 +166,21 @@ TEST(RateLimiter, ForgetsBucketsThatNobodyUsesAndThatAreFullOnly) {
   ManualClock clock;
   clock.advance(seconds(1));
   WorkerPool workers(1, clock);
-  RateLimiter limiter(workers, {.per_second = 1, .burst = 1});
+  MetricRegistry metrics;
+  RateLimiter limiter(workers, table_of({.per_second = 1, .burst = 1}), metrics);
   workers.start();
-  std::weak_ptr<RateBucket> idle;
-  std::weak_ptr<RateBucket> used;
+  std::weak_ptr<UserRates> idle;
+  std::weak_ptr<UserRates> used;
   finish_on(workers.at(0), [&]() -> Task<> {
     const UserKey idle_user(TenantId("t"), UserId("idle"));
     const UserKey used_user(TenantId("t"), UserId("used"));
-    idle = co_await limiter.bucket_of(idle_user);
-    const auto bucket = co_await limiter.bucket_of(used_user);
+    idle = co_await limiter.rates_of(idle_user);
+    const auto bucket = co_await limiter.rates_of(used_user);
     used = bucket;
-    bucket->take(clock.now());
+    EXPECT_TRUE(bucket->take(Rate::durable, clock.now()).ok());
     for (int i = 0; i < 2000; ++i) {
       const UserKey one(TenantId("t"), UserId(std::to_string(i)));
-      co_await limiter.bucket_of(one);
+      co_await limiter.rates_of(one);
     }
   });
   EXPECT_TRUE(idle.expired());

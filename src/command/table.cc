@@ -106,14 +106,12 @@ Task<Result<Reply>> Table::run(const Row& row, Caller caller, Request request) c
   if (row.access == Access::user && caller.user.empty()) {
     co_return invalid_field("Tidemark-User", "name the user to act for");
   }
-  if (row.rate == Rate::durable && !caller.user.empty() && !caller.service) {
-    if (!caller.bucket) {
-      caller.bucket = co_await limiter_.bucket_of(caller.key());
+  if (row.rate != Rate::none && !caller.user.empty() && !caller.service) {
+    if (!caller.rates) {
+      caller.rates = co_await limiter_.rates_of(caller.key());
     }
-    const auto wait = caller.bucket->take(clock_.now());
-    if (wait.count() > 0) {
-      const int64_t ms = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
-      co_return Error{Code::rate_limited, "too many messages", {}, ms};
+    if (const Status taken = caller.rates->take(row.rate, clock_.now()); !taken.ok()) {
+      co_return taken.error();
     }
   }
   Worker& from = *Worker::current();

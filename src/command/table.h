@@ -36,11 +36,6 @@ enum class Access : uint8_t {
   user,   // acts as a user: a service must name one
   scope,  // a user, or a service for its whole tenant
 };
-enum class Rate : uint8_t {
-  none,
-  durable,  // counts against the user's limits.messages_per_second
-};
-
 struct Row {
   std::string_view type;     // empty: not on the WebSocket
   std::string_view method;   // empty: not on REST
@@ -48,7 +43,7 @@ struct Row {
   std::string_view summary;
   Fields fields;
   Access access = Access::user;
-  Rate rate = Rate::none;
+  Rate rate = Rate::query;  // what says nothing is limited too
   Handler handler;
 };
 

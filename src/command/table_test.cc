@@ -7,6 +7,12 @@
 namespace tidemark::command {
 namespace {
 
+RateTable table_of(RateOptions options) {
+  RateTable table;
+  table.fill(options);
+  return table;
+}
+
 class CommandTable : public ::testing::Test {
  protected:
   CommandTable() {
@@ -62,7 +68,8 @@ class CommandTable : public ::testing::Test {
 
   ManualClock clock_;
   WorkerPool workers_{2, clock_};
-  RateLimiter limiter_{workers_, {.per_second = 2, .burst = 3}};
+  MetricRegistry metrics_;
+  RateLimiter limiter_{workers_, table_of({.per_second = 2, .burst = 3}), metrics_};
   Table table_{limiter_, clock_};
   int handled_ = 0;
 };
@@ -149,7 +156,8 @@ TEST_F(CommandTable, DoesNotLimitAService) {
 TEST_F(CommandTable, UsesTheBucketThatTheDoorHas) {
   Caller alice;
   alice.user = UserId("alice");
-  alice.bucket = std::make_shared<RateBucket>(RateOptions{.per_second = 2, .burst = 1});
+  const RateRules slower(table_of({.per_second = 2, .burst = 1}), metrics_);
+  alice.rates = std::make_shared<UserRates>(slower);
   EXPECT_EQ(run(*table_.by_type("message"), alice), "handled");
   EXPECT_EQ(run(*table_.by_type("message"), alice), "limited");
 }

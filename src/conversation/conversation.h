@@ -45,6 +45,8 @@ class Conversations {
   ~Conversations();
 
   void add_commands(command::Table& table);
+  // From now on, from one thread. Only members and receipt_members may differ from what wiring gave.
+  void set_options(const ConversationOptions& options);
 
   // Inside a transaction: the user's conversations, most recently active first.
   std::vector<Followable> followables(storage::Transaction& tx, const UserKey& user) const;

@@ -51,6 +51,8 @@ Conversations::Conversations(WorkerPool& workers, storage::Database& database, s
 
 Conversations::~Conversations() = default;
 
+void Conversations::set_options(const ConversationOptions& options) { service_->set_options(options); }
+
 Task<Result<std::vector<bool>>> Conversations::share(UserKey viewer, std::vector<std::string> users) {
   return service_->share(std::move(viewer), std::move(users));
 }
@@ -130,10 +132,12 @@ void Conversations::add_commands(command::Table& table) {
              .fields = {{.name = "to", .type = FieldType::id},
                         conversation_field(false),
                         {.name = "is_typing", .type = FieldType::boolean, .required = true, .alias = "data.is_typing"}},
+             .rate = Rate::signal,
              .handler = handler(&Service::typing)});
   table.add({.type = "read",
              .summary = "Moves the user's read marker",
              .fields = {conversation_field(true), seq_field("seq", true)},
+             .rate = Rate::signal,
              .handler = handler(&Service::read)});
   table.add({.type = "history",
              .summary = "Entries of a conversation",
@@ -180,7 +184,7 @@ void Conversations::add_commands(command::Table& table) {
                         {.name = "metadata", .type = FieldType::object, .max = kMetadataBytes},
                         {.name = "conversation_id", .type = FieldType::id}},
              .access = Access::scope,
-             .rate = Rate::durable,
+             .rate = Rate::creation,
              .handler = handler(&Service::create)});
   table.add({.method = "GET",
              .path = "/conversations",
@@ -234,6 +238,7 @@ void Conversations::add_commands(command::Table& table) {
              .path = "/conversations/{id}/read",
              .summary = "Moves the user's read marker",
              .fields = {path_id("id"), seq_field("seq", true)},
+             .rate = Rate::signal,
              .handler = handler(&Service::read)});
 }
 

@@ -119,7 +119,7 @@ Task<Result<ConversationPtr>> Service::open_as_member(Caller caller, Conversatio
 
 // Keeps the cache within its limit: what nobody uses and was not used for longest goes.
 void Service::trim(Shard& here) {
-  if (here.conversations.size() <= options_.cached) {
+  if (here.conversations.size() <= options_->cached) {
     return;
   }
   std::vector<ConversationPtr*> idle;
@@ -128,7 +128,7 @@ void Service::trim(Shard& here) {
       idle.push_back(&conversation);
     }
   }
-  const size_t drop = std::min(idle.size(), options_.cached / 8 + 1);
+  const size_t drop = std::min(idle.size(), options_->cached / 8 + 1);
   std::nth_element(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(drop), idle.end(),
                    [](const auto* a, const auto* b) { return (*a)->used_at < (*b)->used_at; });
   for (size_t i = 0; i < drop; ++i) {

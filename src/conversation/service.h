@@ -82,7 +82,8 @@ class Service {
 
   Task<Result<std::vector<bool>>> share(UserKey viewer, std::vector<std::string> users);
   int owner_index(const ConversationKey& key) const { return owner(key).index(); }
-  const ConversationOptions& options() const { return options_; }
+  const ConversationOptions& options() const { return *options_; }
+  void set_options(const ConversationOptions& options) { options_.replace(options); }
 
  private:
   struct Shard;
@@ -168,7 +169,7 @@ class Service {
   device::Devices& devices_;
   const Clock& clock_;
   Random& random_;
-  const ConversationOptions options_;
+  Live<ConversationOptions> options_;
   std::vector<std::unique_ptr<Shard>> shards_;
   Counter& duplicates_;
   Histogram& append_seconds_;

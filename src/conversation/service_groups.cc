@@ -81,8 +81,8 @@ Service::Answer Service::create(Caller caller, Request request) {
       others.emplace_back(id);
     }
   }
-  if (others.size() + (caller.user.empty() ? 0 : 1) > options_.members) {
-    co_return invalid_field("members", "a group has at most " + std::to_string(options_.members) + " members");
+  if (others.size() + (caller.user.empty() ? 0 : 1) > options_->members) {
+    co_return invalid_field("members", "a group has at most " + std::to_string(options_->members) + " members");
   }
   if (caller.user.empty() && others.empty()) {
     co_return Error{Code::missing_field, "a group needs a member", "members", 0};
@@ -281,8 +281,8 @@ Service::Answer Service::add_member(Caller caller, Request request) {
   if (conversation->member(user) != nullptr) {
     co_return Error{Code::conflict, "already a member", "user_id", 0};
   }
-  if (conversation->members.size() >= options_.members) {
-    co_return fail(Code::too_large, "a group has at most " + std::to_string(options_.members) + " members");
+  if (conversation->members.size() >= options_->members) {
+    co_return fail(Code::too_large, "a group has at most " + std::to_string(options_->members) + " members");
   }
   Change change;
   change.kind = EntryKind::member_added;

@@ -53,6 +53,11 @@ Service::Answer Service::send(Caller caller, Request request) {
     if (reply_to > 0) {
       co_return invalid_field("reply_to", "there is no such entry");
     }
+    if (caller.rates) {
+      if (const Status taken = caller.rates->take(command::Rate::creation, clock_.now()); !taken.ok()) {
+        co_return taken.error();
+      }
+    }
     auto stored = co_await send_first(conversation, caller, to, change);
     if (!stored.ok()) {
       co_return stored.error();

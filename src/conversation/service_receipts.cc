@@ -68,7 +68,7 @@ Service::Answer Service::read(Caller caller, Request request) {
 }
 
 void Service::signal_marker(Conversation& conversation, std::string_view type, const UserId& user, int64_t seq) {
-  if (conversation.members.size() > options_.receipt_members) {
+  if (conversation.members.size() > options_->receipt_members) {
     return;
   }
   std::string json;
@@ -105,9 +105,9 @@ Task<> Service::note_delivered(UserKey user, ConversationKey key, int64_t seq) {
   unstored.conversation = conversation;
   unstored.markers[user.user] = seq;
   if (!here.store_timer.armed()) {
-    here.worker.arm(here.store_timer, options_.store_receipts_every);
+    here.worker.arm(here.store_timer, options_->store_receipts_every);
   }
-  if (conversation->members.size() > options_.receipt_members) {
+  if (conversation->members.size() > options_->receipt_members) {
     co_return;
   }
   auto& news = conversation->undelivered_news;
@@ -160,7 +160,7 @@ Task<> Service::store_delivered(Shard* here) {
       }
     }
     if (!here->store_timer.armed()) {
-      here->worker.arm(here->store_timer, options_.store_receipts_every);
+      here->worker.arm(here->store_timer, options_->store_receipts_every);
     }
   }
 }
@@ -195,7 +195,7 @@ Service::Answer Service::typing(Caller caller, Request request) {
     return one.user == caller.user && one.device == caller.device;
   });
   if (typing) {
-    const Instant ends = here.worker.now() + options_.typing_ends;
+    const Instant ends = here.worker.now() + options_->typing_ends;
     if (known != typists.end()) {
       known->ends = ends;
     } else {

@@ -37,7 +37,7 @@ std::string id_of(simdjson::dom::object object) {
 }  // namespace
 
 Connection::Connection(Gateway& gateway, Worker& worker, boost::asio::ip::tcp::socket socket, stream::OutletId id)
-    : WebSocket(worker, std::move(socket), gateway.options_.frames),
+    : WebSocket(worker, std::move(socket), gateway.limits_->frames),
       gateway_(gateway),
       id_(id),
       timer_(&Connection::on_timer, this),
@@ -49,7 +49,7 @@ void Connection::start_anonymous(std::string bytes, Gateway::Wishes wishes) {
   state_ = State::anonymous;
   wishes_ = std::make_unique<Gateway::Wishes>(std::move(wishes));
   send_text(welcome("welcome", nullptr));
-  arm(opened_at_ + gateway_.options_.register_timeout);
+  arm(opened_at_ + gateway_.limits_->register_timeout);
   start(std::move(bytes));
 }
 
@@ -88,7 +88,7 @@ void Connection::go_live(Gateway::Opening opening, bool auto_ack, bool registere
   subscriber_->begin(std::move(opening.follows));
   check_time();
   if (registered) {
-    resume();
+    resume(Hold::owner);
   } else {
     start(std::move(early));
   }
@@ -111,15 +111,38 @@ void Connection::unfollow(const stream::StreamKey& key) {
 }
 
 void Connection::signal(const stream::Frame& frame) {
+  if (state_ != State::live) {
+    return;
+  }
   // What may be lost is lost first: a quarter of the queue is enough for it.
-  if (state_ == State::live && queued_bytes() <= gateway_.options_.queue_bytes / 4) {
-    gateway_.sent_.add();
-    send(frame);
+  if (queued_bytes() > 0 && (queued_bytes() > gateway_.limits_->queue_bytes / 4 || gateway_.queues_full(worker()))) {
+    gateway_.signals_dropped_.add();
+    enter_stage(Stage::dropping);
+    return;
+  }
+  gateway_.sent_.add();
+  send(frame);
+}
+
+void Connection::enter_stage(Stage stage) {
+  if (open() && stage_ < stage) {
+    leave_stage();
+    stage_ = stage;
+    (stage == Stage::dropping ? gateway_.dropping_ : gateway_.lagging_).add(1);
+  }
+}
+
+void Connection::leave_stage() {
+  if (stage_ != Stage::flowing) {
+    (stage_ == Stage::dropping ? gateway_.dropping_ : gateway_.lagging_).add(-1);
+    stage_ = Stage::flowing;
   }
 }
 
 bool Connection::deliver(const stream::StreamRef& stream, int64_t seq, const stream::Frame& frame) {
-  if (queued_bytes() > 0 && queued_bytes() + frame.size() > gateway_.options_.queue_bytes) {
+  if (queued_bytes() > 0 && (queued_bytes() + frame.size() > gateway_.limits_->queue_bytes ||
+                             gateway_.queues_full(worker()))) {
+    enter_stage(Stage::lagging);
     return false;
   }
   gateway_.sent_.add();
@@ -141,15 +164,17 @@ void Connection::replay_failed(const Error& error) {
 }
 
 void Connection::on_drained() {
+  leave_stage();
   if (subscriber_) {
     subscriber_->resume();
   }
 }
 
-void Connection::on_blocked() { arm(worker().now() + gateway_.options_.write_stall); }
+void Connection::on_blocked() { arm(worker().now() + gateway_.limits_->write_stall); }
 
 void Connection::on_closed(CloseCode code) {
   worker().cancel(timer_);
+  leave_stage();
   gateway_.forget(*this, code);
   // Not now: this may be called from inside the subscriber.
   worker().post([self = std::static_pointer_cast<Connection>(shared_from_this())] {
@@ -182,7 +207,7 @@ void Connection::close_with(CloseCode code, std::string_view reason) {
 void Connection::drain_close() {
   if (inflight_ > 0) {
     drain_when_idle_ = true;
-    pause();
+    pause(Hold::drain);
     return;
   }
   close_with(CloseCode::draining);
@@ -200,7 +225,7 @@ void Connection::on_message(std::string_view payload, bool) {
     touched_at_ = worker().now();
     gateway_.parts_.sessions.touch(user_, caller_.session);
   }
-  const auto element = parse_json(parser(), payload, gateway_.options_.depth);
+  const auto element = parse_json(parser(), payload, gateway_.limits_->depth);
   if (!element.ok()) {
     send_error(element.error(), {});
     return;
@@ -293,8 +318,8 @@ void Connection::answered(const Result<command::Reply>& reply, const std::string
 }
 
 void Connection::begin_command() {
-  if (++inflight_ >= gateway_.options_.inflight) {
-    pause();
+  if (++inflight_ >= gateway_.limits_->inflight) {
+    pause(Hold::commands);
   }
 }
 
@@ -309,11 +334,11 @@ void Connection::end_command() {
     }
     return;
   }
-  if (inflight_ + 1 == gateway_.options_.inflight) {
+  if (inflight_ < gateway_.limits_->inflight && is_held(Hold::commands)) {
     // Not now: the answer to the command that made room is not queued yet.
     worker().post([self = std::static_pointer_cast<Connection>(shared_from_this())] {
-      if (self->open() && self->inflight_ < self->gateway_.options_.inflight && !self->drain_when_idle_) {
-        self->resume();
+      if (self->open() && self->inflight_ < self->gateway_.limits_->inflight) {
+        self->resume(Hold::commands);
       }
     });
   }
@@ -441,12 +466,13 @@ void Connection::check_time() {
   }
   const Instant now = worker().clock().now();
   const GatewayOptions& options = gateway_.options_;
+  const GatewayLimits& limits = *gateway_.limits_;
   if (state_ == State::anonymous) {
-    if (now >= opened_at_ + options.register_timeout) {
+    if (now >= opened_at_ + limits.register_timeout) {
       close_with(CloseCode::register_timeout);
       return;
     }
-    arm(opened_at_ + options.register_timeout);
+    arm(opened_at_ + limits.register_timeout);
     return;
   }
   if (state_ != State::live) {
@@ -457,12 +483,12 @@ void Connection::check_time() {
     return;
   }
   arm(expires_);
-  if (queued_bytes() > 0 && now - last_progress() >= options.write_stall) {
+  if (queued_bytes() > 0 && now - last_progress() >= limits.write_stall) {
     close_with(CloseCode::slow_consumer);
     return;
   }
   if (queued_bytes() > 0) {
-    arm(last_progress() + options.write_stall);
+    arm(last_progress() + limits.write_stall);
   }
   if (subscriber_ && subscriber_->window_stalled(now)) {
     close_with(CloseCode::slow_consumer, "replayed entries were not confirmed");
@@ -470,6 +496,10 @@ void Connection::check_time() {
   }
   if (subscriber_ && subscriber_->catching_up()) {
     arm(now + kWindowCheck);
+  }
+  if (is_held(Hold::queue)) {
+    arm(now + options.heartbeat_interval);  // silent is only who is listened to
+    return;
   }
   if (now - last_received() >= options.heartbeat_timeout) {
     close_with(CloseCode::heartbeat_lost);

@@ -34,7 +34,6 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   bool at_home = false;  // the user's home knows it and has to be told of its end
   std::string early;     // bytes that came behind the handshake, until reading starts
   void go_live(Gateway::Opening opening, bool auto_ack, bool registered);
-  void set_bucket(std::shared_ptr<command::RateBucket> bucket) { caller_.bucket = std::move(bucket); }
 
   // From the rooms, on this worker.
   void follow(const stream::FollowRequest& request);
@@ -48,10 +47,13 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
 
  private:
   enum class State : uint8_t { anonymous, opening, live };
+  // How full the queue is: what it has not been told since it was last empty.
+  enum class Stage : uint8_t { flowing, dropping, lagging };
 
   // WebSocket
   void on_message(std::string_view payload, bool binary) override;
   void on_pong(std::string_view payload) override;
+  size_t queue_bytes_max() const override { return gateway_.limits_->queue_bytes; }
   void on_drained() override;
   void on_blocked() override;
   void on_closed(CloseCode code) override;
@@ -71,6 +73,8 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   static Task<> run_command(std::shared_ptr<Connection> self, const command::Row* row, command::Request request,
                             std::string id);
   void answered(const Result<command::Reply>& reply, const std::string& id);
+  void enter_stage(Stage stage);
+  void leave_stage();
   void begin_command();
   void end_command();
   void send_error(const Error& error, const std::string& id);
@@ -102,6 +106,7 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   Instant touched_at_{};
   uint32_t inflight_ = 0;
   State state_ = State::opening;
+  Stage stage_ = Stage::flowing;
   bool pinged_ = false;
   bool drain_when_idle_ = false;
 };

@@ -49,20 +49,27 @@ void Connection::register_user(simdjson::dom::object object, const std::string& 
     wishes_->device = DeviceId(request.text("device_id"));
     wishes_->named_device = true;
   }
-  pause();
+  pause(Hold::owner);
+  const command::Caller nobody = std::move(caller_);
   caller_ = gateway_.caller_of(claims, *wishes_);
+  caller_.client_ip = nobody.client_ip;
+  caller_.client_port = nobody.client_port;
   state_ = State::opening;
   Gateway::Wishes wishes = std::move(*wishes_);
   wishes_.reset();
   worker().cancel(timer_);
   armed_for_ = {};
-  spawn(gateway_.open(std::static_pointer_cast<Connection>(shared_from_this()), std::move(wishes), true));
+  spawn(gateway_.open_registered(std::static_pointer_cast<Connection>(shared_from_this()), std::move(wishes)));
 }
 
 void Connection::refresh(simdjson::dom::object object, const std::string& id) {
   static const Fields kFields{{.name = "token", .type = FieldType::text, .required = true, .max = kTokenBytes}};
   Request request(kFields);
   if (!take_fields(request, object, id)) {
+    return;
+  }
+  if (const Status taken = caller_.rates->take(command::Rate::query, worker().now()); !taken.ok()) {
+    send_error(taken.error(), id);
     return;
   }
   auto claims = gateway_.parts_.account.authenticate(request.text("token"));
@@ -112,6 +119,7 @@ void Connection::set_expiry(int64_t expires_at) {
 
 std::string Connection::welcome(std::string_view type, const Gateway::Opening* opening) const {
   const GatewayOptions& options = gateway_.options_;
+  const GatewayLimits& limits = *gateway_.limits_;
   std::string json;
   JsonWriter writer(json);
   writer.begin().field("type", type);
@@ -138,10 +146,10 @@ std::string Connection::welcome(std::string_view type, const Gateway::Opening* o
   nested.clear();
   JsonWriter(nested)
       .begin()
-      .field("frame_bytes", options.frames.message_bytes)
+      .field("frame_bytes", limits.frames.message_bytes)
       .field("content_bytes", options.content_bytes)
-      .field("replay_entries", options.replay.per_stream)
-      .field("inflight", options.inflight)
+      .field("replay_entries", limits.replay.per_stream)
+      .field("inflight", limits.inflight)
       .end();
   writer.raw("limits", nested);
   nested.clear();

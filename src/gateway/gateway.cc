@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view kProtocol = "tidemark.v1";
 constexpr std::string_view kBearer = "bearer.";
 constexpr auto kDrainStep = std::chrono::milliseconds(20);
+constexpr uint64_t kRetrySpreadMs = 5000;
 
 std::string header(const RequestHead& head, boost::beast::http::field name) {
   const auto value = head[name];
@@ -26,18 +27,33 @@ std::string header(const RequestHead& head, boost::beast::http::field name) {
 Gateway::Gateway(Parts parts, GatewayOptions options)
     : parts_(std::move(parts)),
       options_(std::move(options)),
+      limits_(options_.limits),
+      addresses_(parts_.workers),
       accepted_(parts_.metrics.counter("websocket_connections_total", "WebSocket connections accepted.")),
       active_gauge_(parts_.metrics.gauge("websocket_connections_active", "WebSocket connections now.")),
       sent_(parts_.metrics.counter("websocket_messages_sent_total", "Messages queued to clients.")),
       received_(parts_.metrics.counter("websocket_messages_received_total", "Messages from clients.")),
+      signals_dropped_(parts_.metrics.counter("tidemark_signals_dropped_total",
+                                              "Signals that a slow connection did not get.")),
+      dropping_(parts_.metrics.gauge("tidemark_outbound_queue_connections", "Connections with a full queue, by stage.",
+                                     {{"stage", "dropping"}})),
+      lagging_(parts_.metrics.gauge("tidemark_outbound_queue_connections", "Connections with a full queue, by stage.",
+                                    {{"stage", "lagging"}})),
       resumed_(parts_.metrics.counter("tidemark_replay_outcome_total", "Replays by outcome.", {{"outcome", "resumed"}})),
       gaps_(parts_.metrics.counter("tidemark_replay_outcome_total", "Replays by outcome.", {{"outcome", "gap"}})) {
   for (int i = 0; i < parts_.workers.size(); ++i) {
     shards_.push_back(std::make_unique<Shard>(*this, parts_.workers.at(i)));
   }
+  parts_.metrics.gauge_function("tidemark_outbound_queue_bytes", "Bytes that wait for slow connections.", [this] {
+    size_t bytes = 0;
+    for (int i = 0; i < parts_.workers.size(); ++i) {
+      bytes += parts_.workers.at(i).output_bytes();
+    }
+    return static_cast<double>(bytes);
+  });
 }
 
-Gateway::~Gateway() = default;
+Gateway::~Gateway() { parts_.metrics.remove_gauge_function("tidemark_outbound_queue_bytes"); }
 
 void Gateway::refuse(Admission& admission, int status, std::string_view code, std::string_view text,
                      std::vector<std::pair<std::string_view, std::string>> headers) {
@@ -60,6 +76,47 @@ void Gateway::refuse(Admission& admission, const Error& error) {
          std::move(headers));
 }
 
+void Gateway::refuse_for_now(Admission& admission, std::string_view reason, std::string text,
+                             std::chrono::milliseconds at_least) {
+  parts_.metrics
+      .counter("tidemark_upgrades_refused_total", "Upgrades refused for now (503), by what is full.",
+               {{"reason", std::string(reason)}})
+      .add();
+  const auto jitter = static_cast<int64_t>(parts_.random.below(kRetrySpreadMs));
+  refuse(admission, Error{Code::unavailable, std::move(text), {}, at_least.count() + jitter});
+}
+
+// What can be said before anybody is looked up. False: it was refused.
+bool Gateway::admits(Admission& admission) {
+  const GatewayLimits& limits = *limits_;
+  if (draining_.load()) {
+    refuse_for_now(admission, "draining", "this node is draining");
+    return false;
+  }
+  if (memory_short_.load()) {
+    refuse_for_now(admission, "memory", "this node is short of memory");
+    return false;
+  }
+  if (admission.incoming.scarce) {
+    refuse_for_now(admission, "descriptors", "this node is short of file descriptors");
+    return false;
+  }
+  if (connections() >= limits.connections) {
+    refuse_for_now(admission, "connections", "this node has as many connections as it may");
+    return false;
+  }
+  if (limits.handshakes_per_second > 0) {
+    const auto rate = static_cast<double>(limits.handshakes_per_second);
+    const auto wait = handshakes_.take(admission.worker.clock().now(), {rate, rate});
+    if (wait.count() > 0) {
+      refuse_for_now(admission, "handshakes", "too many connect at once",
+                     std::chrono::ceil<std::chrono::milliseconds>(wait));
+      return false;
+    }
+  }
+  return true;
+}
+
 // The page's origin must be listed, or be this host; without the header it is no browser.
 bool Gateway::origin_allowed(const RequestHead& head) const {
   const std::string origin = header(head, boost::beast::http::field::origin);
@@ -78,7 +135,7 @@ bool Gateway::origin_allowed(const RequestHead& head) const {
 }
 
 void Gateway::accept(Incoming incoming) {
-  auto admission = std::make_unique<Admission>(Admission{*Worker::current(), std::move(incoming), {}, {}, {}, {}, false});
+  auto admission = std::make_unique<Admission>(addresses_, *Worker::current(), std::move(incoming));
   const RequestHead& head = admission->incoming.head;
   const auto checked = check_handshake(head);
   if (const auto* const refusal = std::get_if<HandshakeRefusal>(&checked)) {
@@ -98,12 +155,7 @@ void Gateway::accept(Incoming incoming) {
     refuse(*admission, Error{Code::forbidden, "this origin is not allowed", {}, 0});
     return;
   }
-  if (draining_.load()) {
-    refuse(*admission, Error{Code::unavailable, "this node is draining", {}, 1000});
-    return;
-  }
-  if (connections() >= options_.connections) {
-    refuse(*admission, Error{Code::unavailable, "this node has as many connections as it may", {}, 5000});
+  if (!admits(*admission)) {
     return;
   }
   auto target = parse_upgrade_target(std::string_view(head.target().data(), head.target().size()));
@@ -143,6 +195,7 @@ std::shared_ptr<Connection> Gateway::make_connection(Admission& admission, std::
   Worker& worker = admission.worker;
   const stream::OutletId id = next_id_.fetch_add(1);
   auto connection = std::make_shared<Connection>(*this, worker, std::move(admission.incoming.socket), id);
+  admission.counted = false;  // from now on the connection's to give back
   shards_[static_cast<size_t>(worker.index())]->connections[id] = connection;
   accepted_.add();
   active_gauge_.add(1);
@@ -162,6 +215,7 @@ void Gateway::forget(Connection& connection, CloseCode code) {
     connection.at_home = false;
     parts_.sessions.remove_connection(connection.user(), connection.home_entry(), code);
   }
+  addresses_.leave(address_group(connection.caller().client_ip));
   Shard& shard = *shards_[static_cast<size_t>(connection.worker().index())];
   shard.connections.erase(connection.outlet_id());
 }
@@ -221,7 +275,9 @@ void Gateway::abandon(std::function<void()> done) {
   auto left = std::make_shared<std::atomic<int>>(parts_.workers.size());
   for (const auto& one : shards_) {
     Shard* const shard = one.get();
-    shard->worker.post([shard, left, done] {
+    shard->worker.post([this, shard, left, done] {
+      shard->openings.close();
+      parts_.engine.close_here();
       std::vector<std::shared_ptr<Connection>> connections;
       for (const auto& [id, connection] : shard->connections) {
         connections.push_back(connection);
@@ -236,6 +292,38 @@ void Gateway::abandon(std::function<void()> done) {
         }
       });
     });
+  }
+}
+
+void Gateway::shed(size_t bytes) {
+  const size_t share = bytes / shards_.size() + 1;
+  for (const auto& one : shards_) {
+    Shard* const shard = one.get();
+    shard->worker.post([shard, share] { shed_here(*shard, share); });
+  }
+}
+
+void Gateway::shed_here(Shard& shard, size_t bytes) {
+  std::vector<std::pair<size_t, stream::OutletId>> queues;
+  for (const auto& [id, connection] : shard.connections) {
+    if (connection->queued_bytes() > 0) {
+      queues.emplace_back(connection->queued_bytes(), id);
+    }
+  }
+  std::sort(queues.begin(), queues.end(), std::greater<>());
+  size_t freed = 0;
+  size_t closed = 0;
+  for (const auto& [queued, id] : queues) {
+    if (freed >= bytes) {
+      break;
+    }
+    const std::shared_ptr<Connection> connection = shard.connections.at(id);
+    connection->close_with(CloseCode::overloaded);
+    freed += queued;
+    ++closed;
+  }
+  if (closed > 0) {
+    log_warn("gateway.shed", {{"connections", closed}, {"queued_bytes", freed}});
   }
 }
 

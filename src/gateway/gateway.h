@@ -14,7 +14,10 @@
 
 #include "account/account.h"
 #include "conversation/conversation.h"
+#include "core/live.h"
+#include "core/turnstile.h"
 #include "device/device.h"
+#include "gateway/addresses.h"
 #include "gateway/frame_codec.h"
 #include "gateway/handshake.h"
 #include "session/session.h"
@@ -24,18 +27,31 @@ namespace tidemark::gateway {
 
 class Connection;
 
-struct GatewayOptions {
+// What may be changed while the node runs. What belongs to a connection's frames holds for newer connections only.
+struct GatewayLimits {
   FrameLimits frames;
-  size_t depth = 32;                        // JSON nesting of a client message
-  size_t content_bytes = 256 * 1024;        // told in `welcome`
-  size_t queue_bytes = 1024 * 1024;         // outbound, per connection
-  size_t inflight = 256;                    // unanswered commands; beyond, the socket is not read
-  size_t connections = 1000000;             // of this node
+  size_t depth = 32;                  // JSON nesting of a client message
+  size_t queue_bytes = 1024 * 1024;   // outbound, per connection
+  size_t queue_total = 1 << 30;       // outbound, of all connections; each worker has its share
+  size_t inflight = 256;              // unanswered commands; beyond, the socket is not read
+  size_t connections = 1000000;       // of this node
+  size_t connections_per_ip = 0;      // of one address, or one /64; 0: any number
+  size_t handshakes_per_second = 0;   // upgrades that this node looks at, as many at once; 0: any number
+  // Connections whose session and streams are looked up at the same time, those who may wait for it, and how long;
+  // each worker has its share.
+  size_t openings = 64;
+  size_t openings_waiting = 10000;
+  std::chrono::milliseconds opening_wait{5000};
   std::chrono::milliseconds write_stall{10000};
-  std::chrono::milliseconds heartbeat_interval{30000};
-  std::chrono::milliseconds heartbeat_timeout{90000};
   std::chrono::milliseconds register_timeout{10000};
   stream::ReplayLimits replay;
+};
+
+struct GatewayOptions {
+  GatewayLimits limits;
+  size_t content_bytes = 256 * 1024;  // told in `welcome`
+  std::chrono::milliseconds heartbeat_interval{30000};
+  std::chrono::milliseconds heartbeat_timeout{90000};
   std::chrono::milliseconds drain_grace{30000};
   size_t drain_per_second = 500;
   std::vector<std::string> allowed_origins;  // empty: the same host
@@ -51,6 +67,7 @@ struct Incoming {
   std::string early_bytes;
   std::string client_ip;
   int client_port = 0;
+  bool scarce = false;  // file descriptors run short
 };
 
 // Writes a refusal as an HTTP response: status, code, text, further headers. Given by the HTTP door at wiring.
@@ -83,7 +100,13 @@ class Gateway {
   // For the session room, at wiring.
   session::ConnectionDoor door();
   size_t connections() const { return static_cast<size_t>(active_.load()); }
+  void set_limits(const GatewayLimits& limits) { limits_.replace(limits); }  // from one thread
   bool draining() const { return draining_.load(); }
+
+  // While the node is short of memory newcomers are refused. Any thread.
+  void set_memory_short(bool is_short) { memory_short_.store(is_short); }
+  // Closes connections (4100), the longest queues first, until their queues hold so much together. Any thread.
+  void shed(size_t bytes);
 
   // From now on upgrades are refused and connections are told to go, a few at a time. `done` is called on a worker when
   // the last one has gone.
@@ -116,32 +139,51 @@ class Gateway {
   };
 
   Task<> admit(std::unique_ptr<Admission> admission);
-  Task<> open(std::shared_ptr<Connection> connection, Wishes wishes, bool registered);
+  // A pass to look somebody up; an empty one where too many wait, or the wait was too long to be of use.
+  Task<Turnstile::Pass> pass_to_open(Worker& worker);
+  Task<> open_registered(std::shared_ptr<Connection> connection, Wishes wishes);
+  Task<> open(std::shared_ptr<Connection> connection, Wishes wishes, bool registered, Turnstile::Pass pass);
   Task<Result<Opening>> plan(UserKey user, Wishes wishes);
   void refuse(Admission& admission, int status, std::string_view code, std::string_view text,
               std::vector<std::pair<std::string_view, std::string>> headers = {});
   void refuse(Admission& admission, const Error& error);
+  // 503 with a time that is different for each: those who come back do not come together.
+  void refuse_for_now(Admission& admission, std::string_view reason, std::string text,
+                      std::chrono::milliseconds at_least = std::chrono::milliseconds(1000));
+  bool admits(Admission& admission);
   std::shared_ptr<Connection> make_connection(Admission& admission, std::string_view subprotocol);
   bool origin_allowed(const RequestHead& head) const;
   static void name_device(Wishes& wishes, const DeviceId& device);
   command::Caller caller_of(const account::Claims& claims, const Wishes& wishes) const;
 
   void forget(Connection& connection, CloseCode code);
+  // All queues of the worker together hold its share: who has something to read gets nothing more for now.
+  bool queues_full(const Worker& worker) const {
+    return worker.output_bytes() > limits_->queue_total / shards_.size();
+  }
   void with(const session::Connection& at, Callback callback_on_worker);
   std::shared_ptr<Connection> find(const session::Connection& at);
   void drain_step(Shard& shard);
+  static void shed_here(Shard& shard, size_t bytes);
 
   const Parts parts_;
   const GatewayOptions options_;
+  Live<GatewayLimits> limits_;
+  Addresses addresses_;
+  command::RateBucket handshakes_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<uint64_t> next_id_{1};
   std::atomic<int64_t> active_{0};
   std::atomic<bool> draining_{false};
+  std::atomic<bool> memory_short_{false};
   std::function<void()> drained_;
   Counter& accepted_;
   Gauge& active_gauge_;
   Counter& sent_;
   Counter& received_;
+  Counter& signals_dropped_;
+  Gauge& dropping_;  // connections that get no signals for now
+  Gauge& lagging_;   // connections that are not pushed to for now
   Counter& resumed_;
   Counter& gaps_;
 };

@@ -32,6 +32,11 @@ command::Caller Gateway::caller_of(const account::Claims& claims, const Wishes& 
 // From a correct request to an open connection: the token, the session, then the 101 response.
 Task<> Gateway::admit(std::unique_ptr<Admission> admission) {
   Worker& worker = admission->worker;
+  admission->counted = co_await addresses_.enter(address_group(admission->incoming.client_ip), limits_->connections_per_ip);
+  if (!admission->counted) {
+    refuse_for_now(*admission, "address", "this address has as many connections as it may");
+    co_return;
+  }
   if (admission->token.empty()) {
     auto connection = make_connection(*admission, admission->subprotocol);
     command::Caller nobody;
@@ -39,6 +44,11 @@ Task<> Gateway::admit(std::unique_ptr<Admission> admission) {
     nobody.client_port = admission->incoming.client_port;
     connection->identify(std::move(nobody), {});
     connection->start_anonymous(std::move(admission->incoming.early_bytes), std::move(admission->wishes));
+    co_return;
+  }
+  Turnstile::Pass pass = co_await pass_to_open(worker);
+  if (!pass) {
+    refuse_for_now(*admission, "openings", "too many connect at once");
     co_return;
   }
   auto claims = parts_.account.authenticate(admission->token);
@@ -79,14 +89,40 @@ Task<> Gateway::admit(std::unique_ptr<Admission> admission) {
     }
   }
   TIDEMARK_CHECK(worker.is_current());
+  if (connections() >= limits_->connections) {
+    refuse_for_now(*admission, "connections", "this node has as many connections as it may");
+    co_return;
+  }
   auto connection = make_connection(*admission, admission->subprotocol);
   connection->early = std::move(admission->incoming.early_bytes);
   connection->identify(std::move(caller), {});
-  co_await open(std::move(connection), std::move(admission->wishes), false);
+  co_await open(std::move(connection), std::move(admission->wishes), false, std::move(pass));
 }
 
-// From a known user to a live connection.
-Task<> Gateway::open(std::shared_ptr<Connection> connection, Wishes wishes, bool registered) {
+Task<Turnstile::Pass> Gateway::pass_to_open(Worker& worker) {
+  const GatewayLimits& limits = *limits_;
+  const size_t workers = shards_.size();
+  const Instant since = worker.clock().now();
+  Turnstile::Pass pass = co_await shards_[static_cast<size_t>(worker.index())]->openings.enter(
+      std::max<size_t>(1, limits.openings / workers), std::max<size_t>(1, limits.openings_waiting / workers));
+  if (pass && worker.clock().now() - since > limits.opening_wait) {
+    pass = Turnstile::Pass();
+  }
+  co_return std::move(pass);
+}
+
+Task<> Gateway::open_registered(std::shared_ptr<Connection> connection, Wishes wishes) {
+  Turnstile::Pass pass = co_await pass_to_open(connection->worker());
+  if (!pass) {
+    connection->close_with(CloseCode::overloaded);
+    co_return;
+  }
+  co_await open(std::move(connection), std::move(wishes), true, std::move(pass));
+}
+
+// From a known user to a live connection. The pass is held to the end.
+Task<> Gateway::open(std::shared_ptr<Connection> connection, Wishes wishes, bool registered, Turnstile::Pass pass) {
+  TIDEMARK_CHECK(static_cast<bool>(pass));
   command::Caller caller = connection->caller();
   session::OpenRequest request;
   request.user = caller.key();
@@ -106,7 +142,7 @@ Task<> Gateway::open(std::shared_ptr<Connection> connection, Wishes wishes, bool
   const UserKey user = caller.key();
   session::Connection entry{connection->outlet_id(), caller.worker, wishes.device, wishes.named_device, session->id,
                             wishes.only};
-  caller.bucket = co_await parts_.limiter.bucket_of(user);
+  caller.rates = co_await parts_.limiter.rates_of(user);
   connection->identify(std::move(caller), entry);
   if (!connection->open()) {
     co_return;
@@ -195,7 +231,7 @@ Task<Result<Gateway::Opening>> Gateway::plan(UserKey user, Wishes wishes) {
     candidate.head = one.head;
     candidates.push_back(candidate);
   }
-  const auto plans = stream::plan_replay(candidates, options_.replay);
+  const auto plans = stream::plan_replay(candidates, limits_->replay);
   Opening opening;
   for (size_t i = 0; i < streams.size(); ++i) {
     const stream::PlannedReplay& planned = plans[i];

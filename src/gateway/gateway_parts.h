@@ -1,6 +1,7 @@
 // What Gateway is made of. Private to gateway.cc and gateway_opening.cc.
 #pragma once
 
+#include "core/address.h"
 #include "gateway/connection.h"
 #include "gateway/gateway.h"
 
@@ -11,6 +12,7 @@ struct Gateway::Shard {
   Shard(Gateway& gateway, Worker& of)
       : self(gateway),
         worker(of),
+        openings(of),
         drain_timer([](void* context) {
           auto& shard = *static_cast<Shard*>(context);
           shard.self.drain_step(shard);
@@ -18,6 +20,7 @@ struct Gateway::Shard {
 
   Gateway& self;
   Worker& worker;
+  Turnstile openings;
   std::unordered_map<stream::OutletId, std::shared_ptr<Connection>> connections;
   std::vector<stream::OutletId> to_drain;
   double drain_per_step = 0;
@@ -25,7 +28,18 @@ struct Gateway::Shard {
   Timer drain_timer;
 };
 
+// A request on its way to becoming a connection.
 struct Gateway::Admission {
+  Admission(Addresses& all, Worker& at, Incoming request) : addresses(all), worker(at), incoming(std::move(request)) {}
+  Admission(const Admission&) = delete;
+  Admission& operator=(const Admission&) = delete;
+  ~Admission() {
+    if (counted) {
+      addresses.leave(address_group(incoming.client_ip));
+    }
+  }
+
+  Addresses& addresses;
   Worker& worker;
   Incoming incoming;
   Wishes wishes;
@@ -33,6 +47,7 @@ struct Gateway::Admission {
   std::string subprotocol;  // to answer with
   std::string token;
   bool may_register = false;  // /ws: the token may come later
+  bool counted = false;       // its address is
 };
 
 }  // namespace tidemark::gateway

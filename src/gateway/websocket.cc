@@ -14,6 +14,7 @@ using boost::asio::ip::tcp;
 constexpr size_t kGatherFrames = 256;            // frames in one write
 constexpr size_t kReadBytes = 128 * 1024;        // one read; a fast sender has to take turns with others
 constexpr size_t kQueueCapacityKept = 4;         // of an idle connection
+constexpr size_t kFramesUnheard = 16 * 1024;       // queued frames (a pong has two bytes) beyond which nothing is read
 constexpr size_t kFlushBytesPerTurn = 256 * 1024;  // then others have their turn
 
 }  // namespace
@@ -38,6 +39,7 @@ void WebSocket::send(const stream::Frame& frame) {
     last_progress_ = worker_.now();
   }
   queued_bytes_ += frame.size();
+  worker_.count_output(static_cast<ptrdiff_t>(frame.size()));
   queue_.push_back(frame);
   if (!writing_) {
     worker_.flush_later(*this);
@@ -50,25 +52,23 @@ void WebSocket::start(std::string early) {
   if (!early.empty()) {
     unread_ = std::make_unique<std::string>(std::move(early));
   }
-  paused_ = true;
-  resume();
+  pause(Hold::owner);
+  resume(Hold::owner);
 }
 
-void WebSocket::pause() { paused_ = true; }
-
-void WebSocket::resume() {
-  if (!paused_) {
+void WebSocket::resume(Hold why) {
+  if ((held_ & static_cast<uint8_t>(why)) == 0) {
     return;
   }
-  paused_ = false;
-  if (taking_) {
+  held_ = static_cast<uint8_t>(held_ & ~static_cast<uint8_t>(why));
+  if (held_ != 0 || taking_) {
     return;
   }
   if (unread_) {
     const std::unique_ptr<std::string> bytes = std::move(unread_);
     take({bytes->data(), bytes->size()});
   }
-  if (!paused_) {
+  if (held_ == 0) {
     wait_readable();
   }
 }
@@ -87,7 +87,7 @@ void WebSocket::wait_readable() {
 }
 
 void WebSocket::read_some() {
-  if (state_ == State::gone || (paused_ && state_ == State::open)) {
+  if (state_ == State::gone || (held_ != 0 && state_ == State::open)) {
     return;
   }
   const std::span<char> buffer = worker_.read_buffer();
@@ -106,7 +106,7 @@ void WebSocket::read_some() {
     return;
   }
   take(buffer.first(static_cast<size_t>(count)));
-  if (!paused_ || state_ != State::open) {
+  if (held_ == 0 || state_ != State::open) {
     wait_readable();
   }
 }
@@ -114,7 +114,7 @@ void WebSocket::read_some() {
 void WebSocket::take(std::span<char> input) {
   taking_ = true;
   while (state_ == State::open || state_ == State::closing) {
-    if (paused_ && state_ == State::open) {
+    if (held_ != 0 && state_ == State::open) {
       if (!input.empty()) {
         unread_ = std::make_unique<std::string>(input.data(), input.size());
       }
@@ -127,6 +127,10 @@ void WebSocket::take(std::span<char> input) {
     handle(decoded);
     if (decoded.kind == Decoded::Kind::violation) {
       break;  // the decoder would say it again and again; what follows means nothing
+    }
+    // Pings and questions without reading would let the queue grow for as long as the peer likes.
+    if (queued_bytes_ > queue_bytes_max() || queue_.size() > kFramesUnheard) {
+      pause(Hold::queue);
     }
   }
   taking_ = false;
@@ -173,7 +177,7 @@ void WebSocket::close(CloseCode code, std::string_view reason) {
   worker_.arm(linger_timer_, kLinger);
   unread_.reset();
   report(code);
-  paused_ = false;
+  held_ = 0;
   wait_readable();
 }
 
@@ -213,6 +217,7 @@ void WebSocket::end() {
   socket_.close(ignored);
   queue_.clear();
   queue_head_ = 0;
+  worker_.count_output(-static_cast<ptrdiff_t>(queued_bytes_));
   queued_bytes_ = 0;
 }
 
@@ -249,6 +254,7 @@ void WebSocket::flush() {
       last_progress_ = worker_.now();
       auto left = static_cast<size_t>(written);
       queued_bytes_ -= left;
+      worker_.count_output(-static_cast<ptrdiff_t>(left));
       written_now += left;
       while (left > 0) {
         const size_t rest = queue_[queue_head_].size() - frame_offset_;
@@ -276,6 +282,10 @@ void WebSocket::flush() {
     begin_linger();
   } else if (state_ == State::open) {
     on_drained();
+    if (is_held(Hold::queue)) {
+      const auto keep = shared_from_this();
+      resume(Hold::queue);
+    }
   }
 }
 

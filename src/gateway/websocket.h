@@ -40,9 +40,16 @@ class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushab
 
   // Starts to read; `early` are bytes that came behind the handshake.
   void start(std::string early);
-  // While paused nothing is read from the socket and no message is handed out.
-  void pause();
-  void resume();
+  // Why nothing is read from the socket and no message is handed out, until no reason is left.
+  enum class Hold : uint8_t {
+    owner = 1,     // its owner is not ready
+    commands = 2,  // as many commands are unanswered as may be
+    drain = 4,
+    queue = 8,     // who does not take answers is not listened to: set and ended here
+  };
+  void pause(Hold why) { held_ = static_cast<uint8_t>(held_ | static_cast<uint8_t>(why)); }
+  void resume(Hold why);
+  bool is_held(Hold why) const { return (held_ & static_cast<uint8_t>(why)) != 0; }
 
   // Queues a close frame; what was queued before still goes out. Messages that come after are not handed out.
   void close(CloseCode code, std::string_view reason = {});
@@ -56,6 +63,8 @@ class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushab
   // `payload` is valid during the call.
   virtual void on_message(std::string_view payload, bool binary) = 0;
   virtual void on_pong(std::string_view payload) { (void)payload; }
+  // Bytes in the queue beyond which nothing is read.
+  virtual size_t queue_bytes_max() const { return SIZE_MAX; }
   virtual void on_drained() {}  // everything that was queued has been written
   virtual void on_blocked() {}  // the socket takes no more for now
   // The connection is over: the peer's code, ours, or abnormal when it was lost.
@@ -90,7 +99,7 @@ class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushab
   State state_ = State::open;
   bool reading_ = false;  // a wait for readability is pending
   bool writing_ = false;  // a wait for writability is pending
-  bool paused_ = false;
+  uint8_t held_ = 0;      // reasons of Hold
   bool reported_ = false;
   bool taking_ = false;
 };

@@ -1,9 +1,11 @@
 #include "http/acceptor.h"
 
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/ip/v6_only.hpp>
 #include <cstring>
 
@@ -17,6 +19,9 @@ using boost::system::error_code;
 
 constexpr int kBacklog = 4096;
 constexpr int kAcceptsPerWake = 64;  // then other sockets of the worker have their turn
+// Bytes that the kernel takes ahead of what the peer's window lets out. Without it a peer that does not read costs up to
+// 4 MiB of kernel memory, which no limit of ours would see. What is on its way is not counted, so speed is not touched.
+constexpr int kUnsentBytes = 64 * 1024;
 constexpr auto kPause = std::chrono::milliseconds(100);
 constexpr auto kLogEvery = std::chrono::seconds(1);
 
@@ -53,11 +58,23 @@ Result<boost::asio::ip::address> address_of(const std::string& host) {
   return address;
 }
 
+// Beyond the scarce and the nearly exhausted part of the reserve nothing is accepted.
+constexpr size_t kReserveMax = 256;
+
+size_t reserve_of(size_t limit) { return std::min(kReserveMax, limit / 4); }
+
 }  // namespace
 
-Acceptor::Acceptor(WorkerPool& workers, Accepted accepted)
+Room room_at(int descriptor, size_t limit) {
+  const size_t left = limit - std::min(limit, static_cast<size_t>(descriptor));
+  const size_t reserve = reserve_of(limit);
+  return left > reserve ? Room::enough : left > reserve / 2 ? Room::scarce : Room::nearly_none;
+}
+
+Acceptor::Acceptor(WorkerPool& workers, Accepted accepted, bool uses_reserve)
     : workers_(workers),
       accepted_(std::move(accepted)),
+      uses_reserve_(uses_reserve),
       acceptor_(workers.at(0).io()),
       retry_([](void* self) { static_cast<Acceptor*>(self)->accept_ready(); }, this) {}
 
@@ -89,6 +106,10 @@ Status Acceptor::listen(const std::string& host, int port) {
     return fail(Code::unavailable, "cannot listen on " + host + ":" + std::to_string(port) + ": " + error.message());
   }
   port_ = acceptor_.local_endpoint(error).port();
+  rlimit descriptors{};
+  if (!uses_reserve_ && ::getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
+    descriptors_max_ = descriptors.rlim_cur;
+  }
   workers_.at(0).post([this] { wait(); });
   return {};
 }
@@ -120,7 +141,12 @@ void Acceptor::accept_ready() {
         ::accept4(acceptor_.native_handle(), peer.data(), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor >= 0) {
       peer.resize(length);
-      hand_over(descriptor, peer);
+      if (descriptors_max_ - static_cast<size_t>(descriptor) <= reserve_of(descriptors_max_) / 4) {
+        ::close(descriptor);
+        complain("nearly all file descriptors are in use");
+        continue;
+      }
+      hand_over(descriptor, peer, room_at(descriptor, descriptors_max_));
       continue;
     }
     switch (errno) {
@@ -135,12 +161,13 @@ void Acceptor::accept_ready() {
   wait();
 }
 
-void Acceptor::hand_over(int descriptor, const Endpoint& peer) {
+void Acceptor::hand_over(int descriptor, const Endpoint& peer, Room room) {
   Worker& worker = workers_.at(next_worker_);
   next_worker_ = (next_worker_ + 1) % workers_.size();
-  worker.post([this, &worker, owned = Descriptor(descriptor), peer]() mutable {
+  worker.post([this, &worker, owned = Descriptor(descriptor), peer, room]() mutable {
     const int one = 1;
     ::setsockopt(owned.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    ::setsockopt(owned.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes, sizeof kUnsentBytes);
     Socket socket(worker.io());
     error_code error;
     socket.assign(peer.protocol(), owned.get(), error);
@@ -150,18 +177,22 @@ void Acceptor::hand_over(int descriptor, const Endpoint& peer) {
     owned.release();
     socket.non_blocking(true, error);
     if (!error) {
-      accepted_(worker, std::move(socket), peer);
+      accepted_(worker, std::move(socket), peer, room);
     }
   });
 }
 
 void Acceptor::pause(int error) {
-  Worker& worker = workers_.at(0);
-  if (logged_ == Instant{} || worker.now() - logged_ >= kLogEvery) {
-    logged_ = worker.now();
-    log_error("http.accept_failed", {{"why", std::strerror(error)}});
+  complain(std::strerror(error));
+  workers_.at(0).arm(retry_, kPause);
+}
+
+void Acceptor::complain(std::string_view why) {
+  const Instant now = workers_.at(0).now();
+  if (logged_ == Instant{} || now - logged_ >= kLogEvery) {
+    logged_ = now;
+    log_error("http.accept_failed", {{"why", why}});
   }
-  worker.arm(retry_, kPause);
 }
 
 }  // namespace tidemark::http

@@ -20,29 +20,44 @@ using boost::system::error_code;
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
-std::string printable(boost::asio::ip::address address) {
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    address = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
-  }
-  return address.to_string();
-}
-
 }  // namespace
 
 Connection::Connection(std::shared_ptr<Context> context, Worker& worker, tcp::socket socket, const tcp::endpoint& peer)
     : context_(std::move(context)),
       worker_(worker),
       socket_(std::move(socket)),
-      client_ip_(printable(peer.address())),
-      client_port_(peer.port()),
+      peer_{unmapped(peer.address()).to_string(), peer.port()},
       timer_([](void* self) { static_cast<Connection*>(self)->on_timer(); }, this) {}
 
 Connection::~Connection() = default;
 
-void Connection::start() {
+void Connection::start(bool scarce) {
+  scarce_ = scarce;
   join();
   worker_.arm(timer_, context_->options.handshake_timeout);
-  wait_readable();
+  if (const auto address = parse_address(peer_.ip); address && context_->options.trusted_proxies.contains(*address)) {
+    read_proxy_header();
+  } else {
+    wait_readable();
+  }
+}
+
+// It stands in the clear before everything else, TLS too.
+void Connection::read_proxy_header() {
+  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
+    if (self->state_ == State::closed) {
+      return;
+    }
+    const ProxyHeader header = take_proxy_header(self->socket_.native_handle());
+    if (error || header.kind == ProxyHeader::Kind::bad) {
+      self->close();
+    } else if (header.kind == ProxyHeader::Kind::need_more) {
+      self->read_proxy_header();
+    } else {
+      self->peer_ = header.client.value_or(self->peer_);
+      self->wait_readable();
+    }
+  });
 }
 
 void Connection::start_refusing() {
@@ -204,7 +219,9 @@ bool Connection::is_upgrade(const HttpRequest& head) const {
 void Connection::hand_over(std::string_view behind) {
   HttpRequest request = reader_->take();
   reader_.reset();
-  Upgrade upgrade{std::move(socket_), std::move(request.base()), std::string(behind), client_ip_, client_port_};
+  Peer client = client_of(request, peer_, context_->options.trusted_proxies);
+  Upgrade upgrade{std::move(socket_), std::move(request.base()), std::string(behind), std::move(client.ip),
+                  client.port, scarce_};
   leave();
   context_->hooks.upgrade(std::move(upgrade));
 }
@@ -232,7 +249,8 @@ void Connection::handle(HttpRequest request) {
 }
 
 Task<> Connection::run(std::shared_ptr<Connection> self, HttpRequest request) {
-  RestCall call{std::move(request), self->client_ip_, self->client_port_};
+  Peer client = client_of(request, self->peer_, self->context_->options.trusted_proxies);
+  RestCall call{std::move(request), std::move(client.ip), client.port};
   const Response response = co_await self->context_->rest->serve(std::move(call));
   co_await self->worker_.enter();
   self->answer(response);

@@ -12,6 +12,7 @@
 
 #include "core/task.h"
 #include "core/worker.h"
+#include "http/client_address.h"
 #include "http/context.h"
 #include "http/request_reader.h"
 
@@ -27,7 +28,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
              const boost::asio::ip::tcp::endpoint& peer);
   ~Connection();
 
-  void start();
+  // `scarce`: file descriptors run short, so an upgrade is handed over to be refused.
+  void start(bool scarce = false);
   void start_refusing();  // answers 503 without reading a request
   void close_if_idle();   // an answer has been sent and nothing of the next request has come
   void close();
@@ -38,6 +40,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void join();
   void leave();
   void on_timer();
+  void read_proxy_header();
   void wait_readable();
   void readable();
   void feed(std::string_view bytes);
@@ -57,8 +60,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::shared_ptr<Context> context_;
   Worker& worker_;
   boost::asio::ip::tcp::socket socket_;
-  const std::string client_ip_;
-  const int client_port_;
+  Peer peer_;  // who is at the other end, as far as a trusted proxy says so
   Timer timer_;
   std::shared_ptr<Connection> self_;  // while it is open
   std::unique_ptr<RequestReader> reader_;
@@ -72,6 +74,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool close_after_ = false;
   bool head_only_ = false;
   bool http10_ = false;
+  bool scarce_ = false;
   std::string_view allow_origin_;
 };
 

@@ -51,7 +51,8 @@ class OpenApi : public testing::Test {
 
   SystemClock clock_;
   WorkerPool workers_{1, clock_};
-  command::RateLimiter limiter_{workers_, {}};
+  MetricRegistry metrics_;
+  command::RateLimiter limiter_{workers_, {}, metrics_};
   command::Table table_{limiter_, clock_};
   simdjson::dom::parser parser_;
   std::string text_;

@@ -49,15 +49,16 @@ Server::Server(WorkerPool& workers, MetricRegistry& metrics, const command::Tabl
                ServerOptions options, ServerHooks hooks)
     : context_(std::make_shared<Context>(workers, metrics, table, rest, std::move(options), std::move(hooks))) {
   acceptor_ = std::make_unique<Acceptor>(
-      workers, [context = context_](Worker& worker, Acceptor::Socket socket, const Acceptor::Endpoint& peer) {
+      workers, [context = context_](Worker& worker, Acceptor::Socket socket, const Acceptor::Endpoint& peer, Room room) {
         const size_t open = context->connections.load(std::memory_order_relaxed);
         const size_t most = context->options.connections_max;
         if (open >= most + kRefusalsMax) {
           return;
         }
         const auto connection = std::make_shared<Connection>(context, worker, std::move(socket), peer);
-        open < most ? connection->start() : connection->start_refusing();
-      });
+        open < most && room != Room::nearly_none ? connection->start(room == Room::scarce) : connection->start_refusing();
+      },
+      context_->options.metrics_only);
 }
 
 Server::~Server() {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "command/table.h"
+#include "core/address.h"
 #include "core/metrics.h"
 #include "core/result.h"
 #include "core/worker.h"
@@ -36,6 +37,7 @@ struct Upgrade {
   std::string early_bytes;  // already read behind the head
   std::string client_ip;
   int client_port = 0;
+  bool scarce = false;  // file descriptors run short: refuse it
 };
 
 struct Readiness {
@@ -55,6 +57,7 @@ struct ServerOptions {
   size_t bodies_bytes_max = 256 * 1024 * 1024;        // all bodies being received or handled; above: 503
   size_t connections_max = 65536;                     // not counting upgraded ones; above: 503
   std::vector<std::string> allowed_origins;           // for CORS, compared exactly
+  Networks trusted_proxies;  // whose PROXY header and X-Forwarded-For are believed
   bool loopback_hosts_only = false;  // dev mode: Host must be localhost, 127.0.0.1 or [::1] (any port), else 403
   bool demo = false;                 // serves /demo
   bool upgrade_any_path = false;     // every request is handed over as an upgrade; no table is needed then

@@ -37,6 +37,12 @@ struct Answer {
   }
 };
 
+inline command::RateTable never_too_fast() {
+  command::RateTable table;
+  table.fill({.per_second = 1e6, .burst = 1e6});
+  return table;
+}
+
 // Waits at most ten seconds for anything.
 class Client {
  public:
@@ -179,7 +185,7 @@ class ServerTest : public testing::Test {
   SystemRandom random_;
   MetricRegistry metrics_;
   WorkerPool workers_{2, clock_};
-  command::RateLimiter limiter_{workers_, {}};
+  command::RateLimiter limiter_{workers_, never_too_fast(), metrics_};
   command::Table table_{limiter_, clock_};
   std::unique_ptr<account::Account> account_;
   std::unique_ptr<storage::Database> database_;

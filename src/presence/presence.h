@@ -28,6 +28,7 @@ class Presence {
   ~Presence();
 
   void add_commands(command::Table& table);
+  void set_options(const PresenceOptions& options) { options_.replace(options); }  // from one thread
   // The node drains: connections that end from now on are moves, not departures.
   void hold() { held_.store(true); }
 
@@ -65,7 +66,7 @@ class Presence {
 
   session::Sessions& sessions_;
   const Clock& clock_;
-  const PresenceOptions options_;
+  Live<PresenceOptions> options_;
   const Visibility visibility_;
   Counter& changes_;
   std::atomic<bool> held_{false};

@@ -136,11 +136,11 @@ void Presence::removed(const UserKey& user, const Connection& connection, const 
   UserState& state = shard.state(user);
   if (!others) {
     const bool clean = code == CloseCode::normal || code == CloseCode::going_away;
-    state.leaving.push_back({connection.device, shard.worker.now() + (clean ? std::chrono::milliseconds(0) : options_.grace)});
+    state.leaving.push_back({connection.device, shard.worker.now() + (clean ? std::chrono::milliseconds(0) : options_->grace)});
     if (clean) {
       settle(shard, user, state);
     } else if (!state.grace_timer.armed()) {
-      shard.worker.arm(state.grace_timer, options_.grace);
+      shard.worker.arm(state.grace_timer, options_->grace);
     }
   }
   shard.drop_if_empty(user);
@@ -284,17 +284,19 @@ void Presence::unwatch_at_home(const UserKey& target, stream::OutletId outlet) {
 }
 
 void Presence::add_commands(command::Table& table) {
-  const auto watches_max = static_cast<int64_t>(options_.watches);
+  const auto watches_max = static_cast<int64_t>(options_->watches);
   const command::Field users{.name = "users", .type = FieldType::id_list, .required = true, .max = watches_max};
   table.add({.type = "watch",
              .summary = "Presence of these users, now and on every change",
              .fields = {users},
+             .rate = command::Rate::signal,
              .handler = [this](Caller caller, Request request) {
                return watch(std::move(caller), std::move(request));
              }});
   table.add({.type = "unwatch",
              .summary = "No more presence of these users",
              .fields = {users},
+             .rate = command::Rate::signal,
              .handler = [this](Caller caller, Request request) {
                return unwatch(std::move(caller), std::move(request));
              }});
@@ -342,8 +344,8 @@ Task<Result<Reply>> Presence::watch(Caller caller, Request request) {
       fresh.push_back(target);
     }
   }
-  if (watched.size() + fresh.size() > options_.watches) {
-    co_return invalid_field("users", "a connection may watch " + std::to_string(options_.watches) + " users");
+  if (watched.size() + fresh.size() > options_->watches) {
+    co_return invalid_field("users", "a connection may watch " + std::to_string(options_->watches) + " users");
   }
   watched.insert(watched.end(), fresh.begin(), fresh.end());
   for (const std::string& user : users) {

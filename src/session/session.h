@@ -13,6 +13,7 @@
 #include "account/account.h"
 #include "command/table.h"
 #include "core/error_table.h"
+#include "core/live.h"
 #include "core/metrics.h"
 #include "core/random.h"
 #include "storage/migrations.h"
@@ -100,6 +101,7 @@ class Sessions {
   void add_events(ConnectionEvents events);
   void add_commands(command::Table& table);
   void start();  // begins to expire; after the workers have started
+  void set_options(const SessionOptions& options) { options_.replace(options); }  // from one thread
 
   Worker& home_of(const UserKey& user) const { return workers_.owner_of(std::hash<UserKey>{}(user)); }
 
@@ -148,7 +150,7 @@ class Sessions {
   const account::Account& account_;
   const Clock& clock_;
   Random& random_;
-  const SessionOptions options_;
+  Live<SessionOptions> options_;
   ConnectionDoor door_;
   std::vector<ConnectionEvents> events_;
   std::vector<std::unique_ptr<Shard>> shards_;  // one per worker

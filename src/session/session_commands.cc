@@ -83,6 +83,7 @@ void SessionCommands::add_to(command::Table& table) {
                         {.name = "metadata", .type = FieldType::text_map, .max = kMetadataBytes},
                         {.name = "timeout_seconds", .type = FieldType::integer, .max = kTimeoutSecondsMax, .min = 1},
                         {.name = "id", .type = FieldType::client_id}},
+             .rate = command::Rate::creation,
              .handler = handler(&SessionCommands::create)});
   table.add({.method = "GET",
              .path = "/sessions",
@@ -105,6 +106,7 @@ void SessionCommands::add_to(command::Table& table) {
              .fields = {kSessionId,
                         {.name = "metadata", .type = FieldType::text_map, .required = true, .max = kMetadataBytes}},
              .access = Access::scope,
+             .rate = command::Rate::durable,
              .handler = handler(&SessionCommands::update)});
   table.add({.method = "DELETE",
              .path = "/sessions/{id}",

@@ -100,7 +100,7 @@ Task<Result<Session>> Sessions::open(OpenRequest request) {
   fresh.client_ip = request.client_ip;
   fresh.client_port = request.client_port;
   fresh.created_at = fresh.updated_at = fresh.last_activity = now;
-  fresh.ttl_ms = options_.ttl.count();
+  fresh.ttl_ms = options_->ttl.count();
   fresh.expires_at = now + fresh.ttl_ms;
   auto opened = co_await database_.write([&](Transaction& tx) -> Result<Session> {
     // Another connection of the device may have made one in the meantime.
@@ -126,8 +126,8 @@ Task<Result<Session>> Sessions::create(CreateRequest request) {
   fresh.client_port = request.client_port;
   fresh.metadata = request.metadata;
   fresh.created_at = fresh.updated_at = fresh.last_activity = now;
-  fresh.ttl_ms = request.timeout_seconds > 0 ? std::min(request.timeout_seconds * 1000, options_.ttl_max.count())
-                                             : options_.ttl.count();
+  fresh.ttl_ms = request.timeout_seconds > 0 ? std::min(request.timeout_seconds * 1000, options_->ttl_max.count())
+                                             : options_->ttl.count();
   fresh.expires_at = now + fresh.ttl_ms;
   const auto hash = static_cast<int64_t>(
       hash_pair(request.device.str() + '\n' + std::to_string(request.timeout_seconds), request.metadata));
@@ -217,7 +217,7 @@ Task<Status> Sessions::add_connection(UserKey user, Connection connection) {
       }
     }
   }
-  if (connections.size() - replaced.size() >= options_.connections_per_user) {
+  if (connections.size() - replaced.size() >= options_->connections_per_user) {
     status = fail(Code::too_large, "connection limit of the user");
   } else {
     std::erase_if(connections, [&](const Connection& other) {
@@ -366,7 +366,7 @@ Task<Sessions::Online> Sessions::online(TenantId tenant) {
 }
 
 std::string Sessions::token_for(const Session& session, const command::Caller& maker) const {
-  int64_t expires_at = (clock_.unix_ms() + options_.ttl_max.count()) / 1000;
+  int64_t expires_at = (clock_.unix_ms() + options_->ttl_max.count()) / 1000;
   if (!maker.service && !maker.admin) {
     expires_at = std::min(expires_at, maker.token_expires_at);
   }
@@ -376,7 +376,7 @@ std::string Sessions::token_for(const Session& session, const command::Caller& m
 std::string Sessions::to_json(const Session& session) const {
   const int64_t now = clock_.unix_ms();
   const bool open = session.open && session.expires_at > now;
-  const bool idle = now - session.last_activity > options_.idle_after.count();
+  const bool idle = now - session.last_activity > options_->idle_after.count();
   std::string json;
   JsonWriter(json)
       .begin()

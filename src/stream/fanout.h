@@ -84,6 +84,8 @@ class Fanout {
   Fanout(WorkerPool& workers, storage::Database& database, FanoutOptions options, MetricRegistry& metrics);
   ~Fanout();
 
+  WorkerPool& workers() { return workers_; }
+
   // After the commit of entry `seq`. `origin` is not sent the frame (its answer is), but it counts as handed over.
   void publish(const StreamRef& stream, int64_t seq, Frame frame, OutletId origin = 0);
   // An entry whose change makes kept frames of older entries untrue (an edit, a deletion): they are forgotten, and

@@ -12,7 +12,11 @@ Engine::Engine(Fanout& fanout, storage::Database& database, ReplayOptions option
       options_(options),
       replayed_(metrics.counter("tidemark_replayed_entries_total", "Entries sent from the log to lagging outlets.")),
       gaps_(metrics.counter("tidemark_replay_outcome_total", "Replays by outcome.", {{"outcome", "gap"}})),
-      slow_(metrics.counter("tidemark_slow_consumers_total", "Times an outlet was too slow and went to the log.")) {}
+      slow_(metrics.counter("tidemark_slow_consumers_total", "Times an outlet was too slow and went to the log.")) {
+  for (int i = 0; i < fanout.workers().size(); ++i) {
+    turnstiles_.push_back(std::make_unique<Turnstile>(fanout.workers().at(i)));
+  }
+}
 
 std::string_view client_name(const StreamKey& key) {
   return key.kind == StreamKind::self ? std::string_view("@self") : std::string_view(key.name);
@@ -286,6 +290,8 @@ void Subscriber::start() {
 
 // Reads and sends until nothing lags or nothing may be sent; then ends, and start() begins anew.
 Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
+  Engine& engine = (*alive)->engine_;
+  Turnstile::Pass pass;
   for (;;) {
     Subscriber* self = *alive;
     Lag* lag = self->next_lag();
@@ -304,6 +310,17 @@ Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
       }
       continue;
     }
+    if (!pass) {
+      pass = co_await engine.turnstile_here().enter(engine.options_.reads, SIZE_MAX);
+      if (*alive == nullptr) {
+        co_return;
+      }
+      if (!pass) {
+        (*alive)->catch_up_->running = false;  // the node ends
+        co_return;
+      }
+      continue;  // much may have changed meanwhile
+    }
     PageRequest request;
     request.id = lag->stream->ref.id;
     request.key = lag->stream->key;
@@ -313,8 +330,9 @@ Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
     request.bytes = self->engine_.options_.page_bytes;
     request.viewer = self->outlet_.user();
     const PageReader& reader = self->engine_.readers_[static_cast<size_t>(request.key.kind)];
-    auto page = co_await self->engine_.database_.read(
+    auto page = co_await engine.database_.read(
         [&reader, &request](storage::Transaction& tx) { return reader(tx, request); });
+    pass = Turnstile::Pass();
     self = *alive;
     if (self == nullptr) {
       co_return;

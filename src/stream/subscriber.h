@@ -15,6 +15,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/turnstile.h"
 #include "stream/fanout.h"
 
 namespace tidemark::stream {
@@ -44,6 +45,7 @@ using PageReader = std::function<Result<Page>(storage::Transaction&, const PageR
 struct ReplayOptions {
   int page_entries = 64;
   size_t page_bytes = 256 * 1024;  // a page ends with the entry that reaches this
+  size_t reads = 32;               // pages that a worker reads at the same time; the others wait their turn
   size_t window_entries = 256;  // replayed at connect and not confirmed; beyond, the replay waits
   std::chrono::nanoseconds window_stall = std::chrono::seconds(60);
 };
@@ -57,13 +59,18 @@ class Engine {
   void set_reader(StreamKind kind, PageReader reader) { readers_[static_cast<size_t>(kind)] = std::move(reader); }
 
   Fanout& fanout() { return fanout_; }
+  // On each worker, before the workers stop: nobody reads any more.
+  void close_here() { turnstile_here().close(); }
 
  private:
   friend class Subscriber;
+  Turnstile& turnstile_here() { return *turnstiles_[static_cast<size_t>(Worker::current()->index())]; }
+
   Fanout& fanout_;
   storage::Database& database_;
   const ReplayOptions options_;
   std::array<PageReader, 4> readers_;
+  std::vector<std::unique_ptr<Turnstile>> turnstiles_;  // one per worker, touched only by it
   Counter& replayed_;
   Counter& gaps_;
   Counter& slow_;

@@ -1,9 +1,11 @@
 """Limits of users, addresses and nodes: refused aloud, and only the one who is too much."""
+import json
+
 import pytest
 import websockets
 
 from support.names import text, unique, uniques
-from support.raw import RawSocket, upgrade_request
+from support.raw import TEXT, RawSocket, frame, upgrade_request
 from support.rest import assert_refused
 
 
@@ -73,13 +75,125 @@ async def test_connections_of_one_node_are_refused_before_the_upgrade(own_server
     await (await server.connect(unique("user"))).settle()
 
 
-@pytest.mark.skip(reason="this version has no limits per address")
 async def test_connections_of_one_address_are_refused_before_the_upgrade(own_server):
     server = own_server({"limits.connections_per_ip": 2})
     clients = [await server.connect(unique("user")) for _ in range(2)]
-    assert refused_upgrade(server, unique("user")).status == 503
+    answer = refused_upgrade(server, unique("user"))
+    assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1
+    assert answer.headers["connection"] == "close"
     for client in clients:
         await client.settle()
+    await clients[0].close()
+    await (await server.connect(unique("user"))).settle()
+    assert server.metrics()["tidemark_upgrades_refused_total"] == 1
+
+
+async def test_refused_and_failed_upgrades_give_their_place_back(own_server):
+    server = own_server({"limits.connections_per_ip": 1})
+    for _ in range(5):
+        with RawSocket(server.port) as socket:
+            bad = upgrade_request("/api/v1/ws/connect", server.port, [("Authorization", "Bearer nonsense")])
+            assert socket.ask(bad).status == 401
+    await (await server.connect(unique("user"))).settle()
+
+
+async def test_connections_without_a_user_count_for_their_address_too(own_server):
+    server = own_server({"limits.connections_per_ip": 1})
+    silent = RawSocket(server.port)
+    assert silent.ask(upgrade_request("/ws", server.port)).status == 101
+    assert refused_upgrade(server, unique("user")).status == 503
+    silent.close()
+    with RawSocket(server.port) as socket:
+        while socket.ask(upgrade_request("/ws", server.port)).status == 503:
+            socket.close()
+            socket.__init__(server.port)
+
+
+async def test_upgrades_of_one_second_are_bounded(own_server):
+    server = own_server({"limits.handshakes_per_second": 3})
+    answers = [refused_upgrade(server, unique("user")) for _ in range(12)]
+    statuses = [answer.status for answer in answers]
+    assert statuses[:3] == [101] * 3 and 503 in statuses
+    refused = answers[statuses.index(503)]
+    assert int(refused.headers["retry-after"]) >= 1 and refused.json["error"] == "unavailable"
+    assert rest_works(server)
+
+
+def rest_works(server):
+    return server.api("GET", "/conversations", unique("user")).status == 200
+
+
+QUERY = {"type": "history", "conversation_id": "00000000-0000-0000-0000-000000000000"}
+SIGNAL = {"type": "watch", "users": ["somebody"]}
+
+
+@pytest.mark.parametrize("kind,frame", [("queries", QUERY), ("signals", SIGNAL)])
+async def test_what_is_not_stored_is_limited_by_itself(own_server, kind, frame):
+    server = own_server({f"limits.{kind}_per_second": 1, f"limits.{kind}_burst": 5})
+    alice, bob = uniques("alice", "bob")
+    client, other = await server.connect(alice), await server.connect(bob)
+    for number in range(6):
+        await client.send(id=f"request-{number}", **frame)
+    refused = await client.recv("error", id="request-5")
+    assert refused["code"] == "rate_limited" and refused["retry_after_ms"] > 0
+    assert not [one for one in client.frames if one.get("code") == "rate_limited" and one["id"] != "request-5"]
+    await client.say(bob)  # another class
+    await other.send(id="theirs", **frame)
+    await other.settle()
+    assert not [one for one in other.frames if one.get("code") == "rate_limited"]
+    client.unanswered.clear()
+    other.unanswered.clear()
+
+
+async def test_typing_is_limited(own_server):
+    server = own_server({"limits.signals_per_second": 1, "limits.signals_burst": 3})
+    alice, bob = uniques("alice", "bob")
+    client = await server.connect(alice)
+    await client.say(bob)
+    for _ in range(110):
+        try:
+            await client.send(type="typing", to=bob, is_typing=True)
+        except websockets.ConnectionClosed:
+            break
+    await client.closed(4102)
+
+
+def test_reading_over_rest_is_limited(own_server):
+    server = own_server({"limits.queries_per_second": 1, "limits.queries_burst": 3})
+    user = unique("alice")
+    assert [server.api("GET", "/conversations", user).status for _ in range(3)] == [200] * 3
+    reply = server.api("GET", "/presence?users=bob", user)
+    assert_refused(reply, 429, "rate_limited")
+    assert int(reply.headers["Retry-After"]) >= 1
+    assert server.api("GET", "/conversations", unique("bob")).status == 200
+
+
+async def test_what_one_user_makes_is_limited(own_server):
+    server = own_server({"limits.creations_per_minute": 1, "limits.creations_burst": 3})
+    alice, bob, carol, dave = uniques("alice", "bob", "carol", "dave")
+    client = await server.connect(alice)
+    assert server.api("POST", "/conversations", alice, {"title": "x"}).status == 201
+    await client.say(bob)
+    await client.say(carol)
+    refused = await client.refused("rate_limited", type="message", to=dave, content=text())
+    assert 0 < refused["retry_after_ms"] <= 60_000
+    await client.say(bob)  # it is there already
+    assert_refused(server.api("POST", "/conversations", alice, {"title": "x"}), 429, "rate_limited")
+    assert_refused(server.api("POST", "/sessions", alice, {}), 429, "rate_limited")
+    await (await server.connect(dave)).say(alice)
+
+
+def test_a_socket_is_not_read_while_too_many_commands_are_unanswered(own_server):
+    server = own_server({"limits.inflight": 2})
+    alice, bob = uniques("alice", "bob")
+    socket = server.raw(alice)
+    socket.read_json("synced")
+    messages = [{"type": "message", "id": f"m-{number}", "to": bob, "content": text()} for number in range(5)]
+    socket.send(b"".join(frame(TEXT, json.dumps(one)) for one in [*messages, {"type": "ping"}]))
+    answers = [socket.read_json() for _ in range(6)]
+    # With room for all of them the ping, which needs no store, would be answered first.
+    assert sorted(one["id"] for one in answers if one["type"] == "sent") == [one["id"] for one in messages]
+    assert [one["type"] for one in answers].index("pong") >= 4, answers
 
 
 async def test_watches_are_bounded(own_server):

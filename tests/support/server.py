@@ -1,6 +1,8 @@
 """The server under test: the real binary on free ports and a data directory of its own."""
+import json
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -13,7 +15,9 @@ from support.client import Client
 from support.raw import RawSocket, RawWebSocket
 
 ROOT = Path(__file__).resolve().parents[2]
-FAST = {"limits.messages_per_second": 100000, "limits.messages_burst": 100000}
+FAST = {f"limits.{kind}": 100000 for kind in (
+    "messages_per_second", "messages_burst", "signals_per_second", "signals_burst", "queries_per_second",
+    "queries_burst", "creations_per_minute", "creations_burst")}
 # A log line that holds one of these is a leak, or the report of a sanitizer.
 FORBIDDEN_IN_LOGS = [tokens.SECRET, "CANARY", "eyJ", "Sanitizer", "runtime error:"]
 
@@ -44,14 +48,16 @@ class Server:
     """One node. start() waits until it is ready; stop() drains it and checks its end; kill() is a crash.
 
     environment   more variables of the process; program   another program than binary()
+    file          settings that stand in a file, for reload(); descriptors   RLIMIT_NOFILE, if it is to be another one
     """
 
-    def __init__(self, directory, settings=None, environment=None, program=None):
+    def __init__(self, directory, settings=None, environment=None, program=None, file=None, descriptors=None):
         self.directory = Path(directory)
         self.environment, self.program = environment or {}, program
         self.port, self.metrics_port = free_port(), free_port()
         self.log = self.directory / "stderr.log"
         self.process = None
+        self.descriptors = descriptors
         self.settings = {
             "http.listen": f"127.0.0.1:{self.port}",
             "session.metrics_listen": f"127.0.0.1:{self.metrics_port}",
@@ -60,19 +66,31 @@ class Server:
             **FAST,
             **(settings or {}),
         }
+        # What a test wants to change while the node runs stands in the file: --set would win over it.
+        self.file_settings = file
+        for key in file or {}:
+            self.settings.pop(key, None)
 
     # -- life --------------------------------------------------------------------------------------------------
 
     def start(self):
         command = [str(self.program or binary()), "serve", "--dev"]
+        if self.file_settings is not None:
+            self.write_file({})
+            command += ["--config", str(self.directory / "tidemark.yaml")]
         for key, value in self.settings.items():
             command += ["--set", f"{key}={value}"]
         with open(self.log, "ab") as log:
             environment = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")}
             self.process = subprocess.Popen(command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, env={**environment, **self.environment})
+                                            stderr=log, env={**environment, **self.environment},
+                                            preexec_fn=self.limit_process if self.descriptors else None)
         self.wait_ready()
         return self
+
+    def limit_process(self):
+        if self.descriptors:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
 
     def wait_ready(self, timeout=20):
         deadline = time.monotonic() + timeout
@@ -102,6 +120,22 @@ class Server:
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
+
+    def reload(self, **changes):
+        """SIGHUP with a changed file of settings; waits until the node says that it has read it."""
+        done = self.log_text().count("node.reloaded")
+        self.write_file(changes)
+        self.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 10
+        while self.log_text().count("node.reloaded") == done:
+            assert time.monotonic() < deadline, self.log_tail()
+            time.sleep(0.01)
+
+    def write_file(self, settings):
+        """The settings in the file that the node was started with, by key; see `file_settings`."""
+        self.file_settings.update(settings)
+        lines = [f"{key}: {json.dumps(value)}" for key, value in self.file_settings.items()]
+        (self.directory / "tidemark.yaml").write_text("\n".join(lines) + "\n")
 
     def wait(self, timeout=40):
         try:
@@ -171,13 +205,23 @@ class Server:
         return RawWebSocket(self.port, timeout).handshake(path + query, headers)
 
     def metrics(self):
-        """name -> sum over its label sets."""
+        """name -> sum over its label sets; also each line by itself, as name{label="value"}."""
         values = {}
         for line in rest_text(self.metrics_port, "/metrics").splitlines():
             if line and not line.startswith("#"):
-                name, _, value = line.rpartition(" ")
-                name = name.split("{")[0]
+                labelled, _, value = line.rpartition(" ")
+                name = labelled.split("{")[0]
                 values[name] = values.get(name, 0.0) + float(value)
+                if name != labelled:
+                    values[labelled] = float(value)
+        return values
+
+    def await_metrics(self, condition, timeout=15):
+        """Waits until condition(metrics) holds; gives the metrics."""
+        deadline = time.monotonic() + timeout
+        while not condition(values := self.metrics()):
+            assert time.monotonic() < deadline, {name: value for name, value in values.items() if "tidemark" in name}
+            time.sleep(0.02)
         return values
 
 

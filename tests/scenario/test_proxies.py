@@ -3,6 +3,7 @@ from socket import IPPROTO_TCP, TCP_NODELAY
 
 import pytest
 
+from support.certificates import Certificate
 from support.names import unique
 from support.proxy_protocol import local, version_1, version_2
 from support.raw import RawSocket, RawWebSocket, upgrade_request
@@ -158,3 +159,16 @@ def test_limit_per_address_sees_through_the_proxy(own_server):
     assert upgrade("2001:db8:0:2::1").status == 101
     for socket in held:
         socket.close()
+
+
+def test_proxy_header_comes_in_the_clear_before_tls(own_server, tmp_path):
+    certificate = Certificate(tmp_path)
+    server = own_server(TRUST_LOOPBACK, certificate=certificate)
+    for header in (version_1("203.0.113.7", 40001), version_2("203.0.113.7", 40001), b""):
+        user = unique("alice")
+        with RawWebSocket(server.port) as socket:
+            socket.send(header)
+            socket.sock = certificate.context().wrap_socket(socket.sock, server_hostname="127.0.0.1")
+            socket.handshake("/api/v1/ws/connect", [("Authorization", f"Bearer {server.token(user)}")])
+            socket.read_json("welcome")
+        assert seen(server, user) == ("203.0.113.7", 40001) or (not header and seen(server, user)[0] == "127.0.0.1")

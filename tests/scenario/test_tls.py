@@ -29,7 +29,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tls_server_of_module(tmp_path_factory, certificate):
-    server = Server(tmp_path_factory.mktemp("tls"), {"limits.handshake_timeout": "1s"}, certificate).start()
+    server = Server(tmp_path_factory.mktemp("tls"), {"limits.handshake_timeout": "1s"}, certificate=certificate).start()
     yield server
     server.stop()
 
@@ -134,7 +134,7 @@ async def test_slow_reader_gets_everything_in_order(server):
 
 @pytest.mark.limit(90)
 async def test_reader_that_stops_is_closed(own_server, certificate):
-    server = own_server({"limits.write_stall": "1s", "limits.queue": "64KiB", "presence.grace": "100ms"}, certificate)
+    server = own_server({"limits.write_stall": "1s", "limits.queue": "64KiB", "presence.grace": "100ms"}, certificate=certificate)
     alice, bob = uniques("alice", "bob")
     a = await server.connect(alice)
     group = make_group(server, alice, bob)

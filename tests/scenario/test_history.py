@@ -109,3 +109,16 @@ async def test_search_finds_own_conversations_only(server):
         assert server.api("GET", f"/messages/search?q={quote(hostile)}", alice).status in (200, 400), hostile
     await a.change("delete", sent["conversation_id"], sent["seq"])
     assert assert_success(server.api("GET", f"/messages/search?q={word}", bob))["messages"] == []
+
+
+async def test_pages_of_large_entries_end_early_and_say_so(server):
+    alice, bob = uniques("alice", "bob")
+    client = await server.connect(alice)
+    sent = [await client.say(bob, content="CANARY " + "x" * 100_000) for _ in range(15)]
+    chat = sent[0]["conversation_id"]
+    first = await client.request(type="history", conversation_id=chat, after=0, limit=200)
+    assert 5 < len(first["entries"]) < 15 and first["has_more"]
+    newest = await client.request(type="history", conversation_id=chat, limit=200)
+    assert [entry["seq"] for entry in newest["entries"]][-1] == 15 and len(newest["entries"]) < 15 and newest["has_more"]
+    assert [entry["seq"] for entry in await all_entries(client, chat)] == list(range(1, 16))
+    assert [message["seq"] for message in all_messages(server, alice, chat)] == list(range(1, 16))

@@ -30,6 +30,7 @@ ROLES = ("anonymous", "stranger", "member", "admin", "owner", "removed", "servic
 # other tenant   the owner's user and device ids, in another tenant
 #
 # ok: done. A number is the status of the one error code that it stands for (CODES). 401 on a WebSocket: not_registered.
+# 400m: missing_field, because a service that names nobody has to name a conversation.
 # "own" is the caller's where there is one, else the owner's; "other" the owner's, for the owner the member's.
 TABLE = """
 action                                   object           anon  stra  memb  adm   own   rem   s+u   serv  radm  otht
@@ -54,6 +55,9 @@ POST /messages                           group            401   404   ok    ok  
 POST /messages                           direct           401   404   ok    404   ok    404   ok    400   404   404
 GET /messages                            group            401   404   ok    ok    ok    404   ok    ok    404   404
 GET /messages                            direct           401   404   ok    404   ok    404   ok    ok    404   404
+GET /messages/search                     -                401   ok    ok    ok    ok    ok    ok    400m  ok    ok
+GET /messages/search                     group            401   404   ok    ok    ok    404   ok    ok    404   404
+GET /messages/search                     direct           401   404   ok    404   ok    404   ok    ok    404   404
 GET /messages/{message_id}               own message      401   404   ok    ok    ok    404   ok    ok    404   404
 GET /messages/{message_id}               other message    401   404   ok    ok    ok    404   ok    ok    404   404
 GET /messages/{message_id}               deleted message  401   404   ok    ok    ok    404   ok    ok    404   404
@@ -235,6 +239,9 @@ class World:
             body = {"content": text()} if method == "PATCH" else None
         elif path == "/messages" and method == "GET":
             path += "?" + urlencode({"conversation_id": self.direct if name == "direct" else self.group})
+        elif path == "/messages/search":
+            where = {"direct": {"conversation_id": self.direct}, "group": {"conversation_id": self.group}}.get(name, {})
+            path += "?" + urlencode({"q": "hello", **where})
         elif path == "/messages":
             target = {"user": {"to": unique("someone")}, "direct": {"conversation_id": self.direct}}
             body = {"content": text(), **target.get(name, {"conversation_id": self.group})}
@@ -254,6 +261,8 @@ class World:
         if reply.status in (200, 201):
             return "ok"
         code = (reply.json or {}).get("error")
+        if (reply.status, code) == (400, "missing_field"):
+            return "400m"
         return str(reply.status) if CODES.get(str(reply.status)) == code else f"{reply.status} {code}"
 
     def upgrade(self, session):

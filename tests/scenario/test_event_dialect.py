@@ -34,7 +34,7 @@ class EventClient:
     async def __aexit__(self, *_):
         await self.ws.close()
 
-    async def send(self, event, **data):
+    async def send(self, event, /, **data):
         await self.ws.send(json.dumps({"event": event, "data": data}))
 
     async def closed(self, code):
@@ -46,7 +46,7 @@ class EventClient:
         assert self.events[-1]["event"] == "bye", self.events[-3:]
         return self.events[-1]["data"]
 
-    async def recv(self, event, **fields):
+    async def recv(self, event, /, **fields):
         """The data of the next such event; others are kept in `events` only."""
         while True:
             frame = json.loads(await asyncio.wait_for(self.ws.recv(), 10))
@@ -118,6 +118,7 @@ async def test_typing_and_errors(server):
     native = await server.connect(alice)
     chat = (await native.say(bob))["conversation_id"]
     async with EventClient(server, alice) as a, EventClient(server, bob) as b:
+        await b.recv("synced")  # typing is not kept for who comes later
         await a.send("user_typing", conversation_id=chat)
         await b.recv("user_typing")
         await a.send("no_such_event")

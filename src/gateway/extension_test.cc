@@ -43,6 +43,9 @@ TEST(DeflateOffer, IsDeclined) {
 
 TEST(DeflateOffer, TheFirstAcceptableOneCounts) {
   EXPECT_EQ(answer({"permessage-deflate; server_max_window_bits=9, permessage-deflate"}), kAccepted);
+  EXPECT_EQ(answer({"permessage-deflate; unknown, permessage-deflate"}), kAccepted);
+  EXPECT_EQ(answer({"permessage-deflate; unknown, foo"}), "");
+  EXPECT_EQ(answer({"permessage-deflate; client_max_window_bits, permessage-deflate; unknown"}), kAccepted);
   EXPECT_EQ(answer({"foo; bar=1, permessage-deflate; unknown", "permessage-deflate; client_max_window_bits"}), kAccepted);
 }
 

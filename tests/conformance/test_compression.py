@@ -75,9 +75,10 @@ def read_until(connected, kind):
     """The next JSON frame of that type, with the frame it came in."""
     while True:
         received = connected.read_frame()
-        value = json.loads(inflated(received))
-        if value["type"] == kind:
-            return value, received
+        if received.opcode == TEXT:
+            value = json.loads(inflated(received))
+            if value["type"] == kind:
+                return value, received
 
 
 def ping(**more):

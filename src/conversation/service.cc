@@ -67,6 +67,14 @@ Service::Shard& Service::shard(const ConversationKey& key) const {
 }
 
 Task<Result<ConversationPtr>> Service::open(ConversationKey key) {
+  auto opened = co_await open_to_send(std::move(key));
+  if (!opened.ok()) {
+    co_return opened.error();
+  }
+  co_return std::move(opened->conversation);
+}
+
+Task<Result<Service::Changing>> Service::open_to_send(ConversationKey key) {
   co_await owner(key).enter();
   Shard& here = shard(key);
   ConversationPtr conversation = here.conversations[key];
@@ -77,13 +85,26 @@ Task<Result<ConversationPtr>> Service::open(ConversationKey key) {
     trim(here);
   }
   conversation->used_at = here.worker.now();
-  if (conversation->loaded && !conversation->gate.busy()) {
-    co_return conversation;
+  if (conversation->loaded && conversation->exists && !conversation->gate.busy()) {
+    Changing at_once{std::move(conversation), Gate::Pass(nullptr)};
+    co_return std::move(at_once);
   }
-  const Gate::Pass pass = co_await conversation->gate.enter();
-  if (conversation->loaded) {
-    co_return conversation;
+  Gate::Pass pass = co_await conversation->gate.enter();
+  if (!conversation->loaded) {
+    if (const Status loaded = co_await load(conversation); !loaded.ok()) {
+      co_return loaded.error();
+    }
   }
+  if (conversation->exists) {
+    pass.release();  // who waits behind goes on in a turn of its own, after this command
+  }
+  Changing held{std::move(conversation), std::move(pass)};
+  co_return std::move(held);
+}
+
+// Under the gate.
+Task<Status> Service::load(ConversationPtr conversation) {
+  const ConversationKey& key = conversation->key;
   struct Found {
     std::optional<Details> details;
     Members members;
@@ -105,7 +126,7 @@ Task<Result<ConversationPtr>> Service::open(ConversationKey key) {
     conversation->details = std::move(*found->details);
     conversation->members = std::move(found->members);
   }
-  co_return conversation;
+  co_return Status();
 }
 
 bool Service::may_see(const Conversation& conversation, const Caller& caller) {

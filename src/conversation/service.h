@@ -119,16 +119,20 @@ class Service {
   Worker& owner(const ConversationKey& key) const { return workers_.owner_of(std::hash<ConversationKey>{}(key)); }
   Shard& shard(const ConversationKey& key) const;
 
-  // Moves to the owner. The conversation as it is stored, loaded if needed; `exists` may be false. An error only when
-  // the store does not answer.
-  Task<Result<ConversationPtr>> open(ConversationKey key);
-  // The same, and the caller is a member of it (a service without a user always is): otherwise not_found.
-  Task<Result<ConversationPtr>> open_as_member(Caller caller, ConversationKey key);
   // A conversation whose members or details are about to change: nobody else changes them while `pass` is held.
   struct Changing {
     ConversationPtr conversation;
     Gate::Pass pass;
   };
+  // Moves to the owner. The conversation as it is stored, loaded if needed; `exists` may be false. An error only when
+  // the store does not answer.
+  Task<Result<ConversationPtr>> open(ConversationKey key);
+  // The same for a first message: if there is no such conversation the gate is kept, and whoever waits behind it goes on
+  // only after the message. To ask for the gate again would let later commands of the same connection overtake it.
+  Task<Result<Changing>> open_to_send(ConversationKey key);
+  Task<Status> load(ConversationPtr conversation);
+  // As open(), and the caller is a member of it (a service without a user always is): otherwise not_found.
+  Task<Result<ConversationPtr>> open_as_member(Caller caller, ConversationKey key);
   // For the conversation that the request's `id` names, by a caller who has the role in it.
   Task<Result<Changing>> open_to_change(Caller caller, Request request, Role role);
   struct Leaving {
@@ -156,10 +160,13 @@ class Service {
   command::Reply sent(const Conversation& conversation, const Stored& stored, int64_t message_seq) const;
   void note_head(Conversation& conversation, const stream::Appended& appended);
 
-  // Runs `check` on the target message inside the transaction, then appends and `apply`s.
+  // Makes the check from the conversation as it is, runs it on the target message inside the transaction, then appends
+  // and `apply`s.
   using Check = std::function<Status(const store::Row& target)>;
+  using MakeCheck = std::function<Check(Conversation&)>;
   using Apply = std::function<void(storage::Transaction&, const Stored&)>;
-  Answer change_message(Caller caller, ConversationKey key, int64_t target_seq, Change change, Check check, Apply apply);
+  Answer change_message(Caller caller, ConversationKey key, int64_t target_seq, Change change, MakeCheck make_check,
+                        Apply apply);
 
   Answer edit_message(Caller caller, ConversationKey key, int64_t seq, std::string content, std::string client_id);
   Answer delete_message(Caller caller, ConversationKey key, int64_t seq, std::string client_id);

@@ -45,11 +45,11 @@ Service::Answer Service::send(Caller caller, Request request) {
   change.client_id = request.text("id");
   change.hash = request_hash({change.content, change.body});
 
-  auto opened = co_await open(key);
+  auto opened = co_await open_to_send(key);
   if (!opened.ok()) {
     co_return opened.error();
   }
-  ConversationPtr conversation = std::move(*opened);
+  const ConversationPtr conversation = opened->conversation;
   // A direct conversation without one of its two: that user was erased, and is somebody new.
   const bool incomplete = !to.empty() && (!conversation->exists || conversation->member(to) == nullptr ||
                                           conversation->member(caller.user) == nullptr);
@@ -118,10 +118,15 @@ Service::Answer Service::send(Caller caller, Request request) {
   co_return reply;
 }
 
-// Makes the direct conversation together with its first message, under the gate: of two first messages one makes it.
+// Makes the direct conversation together with its first message, or completes it, under the gate: of two first messages
+// one makes it.
 Task<Result<Service::Stored>> Service::send_first(ConversationPtr conversation, Caller caller, UserId to,
                                                   Change change) {
-  Gate::Pass pass = co_await conversation->gate.enter();
+  std::optional<Gate::Pass> pass;
+  if (conversation->exists) {  // else the caller has kept it
+    Gate::Pass entered = co_await conversation->gate.enter();
+    pass.emplace(std::move(entered));
+  }
   const int64_t now = clock_.unix_ms();
   struct Outcome {
     Stored stored;
@@ -188,12 +193,13 @@ Task<Result<Service::Stored>> Service::send_first(ConversationPtr conversation, 
 }
 
 Service::Answer Service::change_message(Caller caller, ConversationKey key, int64_t target_seq, Change change,
-                                        Check check, Apply apply) {
+                                        MakeCheck make_check, Apply apply) {
   auto opened = co_await open_as_member(caller, std::move(key));
   if (!opened.ok()) {
     co_return opened.error();
   }
   const ConversationPtr conversation = std::move(*opened);
+  const Check check = make_check(*conversation);
   const stream::StreamId stream = conversation->details.stream;
   auto stored = co_await database_.write([&](Transaction& tx) -> Result<Stored> {
     // A retry is answered before the target is looked at: its first try may have changed what would be checked.
@@ -253,11 +259,13 @@ Service::Answer Service::edit_message(Caller caller, ConversationKey key, int64_
   change.client_id = std::move(client_id);
   change.hash = request_hash({"edit", change.content, change.body});
   const std::string user = caller.user.str();
-  Check check = [user](const store::Row& target) -> Status {
-    if (target.state.deleted) {
-      return fail(Code::gone, "the message was deleted");
-    }
-    return target.entry.author == user ? Status() : Status(fail(Code::forbidden, "only its author edits a message"));
+  MakeCheck check = [user](Conversation&) -> Check {
+    return [user](const store::Row& target) -> Status {
+      if (target.state.deleted) {
+        return fail(Code::gone, "the message was deleted");
+      }
+      return target.entry.author == user ? Status() : Status(fail(Code::forbidden, "only its author edits a message"));
+    };
   };
   Apply apply = [seq, content](Transaction& tx, const Stored& stored) {
     store::note_edit(tx, stored.stream, seq, content, stored.appended.time_ms);
@@ -271,25 +279,22 @@ Service::Answer Service::delete_message(Caller caller, ConversationKey key, int6
   change.body = target_body(seq);
   change.client_id = std::move(client_id);
   change.hash = request_hash({"delete", change.body});
-  auto opened = co_await open_as_member(caller, key);
-  if (!opened.ok()) {
-    co_return opened.error();
-  }
-  const Member* const member = (*opened)->member(caller.user);
-  const bool moderates = caller.user.empty() || ((*opened)->details.kind == Kind::group && member != nullptr &&
-                                                 member->role != Role::member);
-  const std::string user = caller.user.str();
-  Check check = [user, moderates](const store::Row& target) -> Status {
-    if (target.state.deleted) {
-      return fail(Code::gone, "the message was deleted");
-    }
-    return moderates || target.entry.author == user
-               ? Status()
-               : Status(fail(Code::forbidden, "only its author or an admin deletes a message"));
+  const UserId user = caller.user;
+  MakeCheck check = [user](Conversation& conversation) -> Check {
+    const Member* const member = conversation.member(user);
+    const bool moderates = user.empty() || (conversation.details.kind == Kind::group && member != nullptr &&
+                                            member->role != Role::member);
+    return [user, moderates](const store::Row& target) -> Status {
+      if (target.state.deleted) {
+        return fail(Code::gone, "the message was deleted");
+      }
+      return moderates || target.entry.author == user.str()
+                 ? Status()
+                 : Status(fail(Code::forbidden, "only its author or an admin deletes a message"));
+    };
   };
   Apply apply = [seq](Transaction& tx, const Stored& stored) { store::note_deletion(tx, stored.stream, seq); };
-  co_return co_await change_message(std::move(caller), std::move(key), seq, std::move(change), std::move(check),
-                                    std::move(apply));
+  return change_message(std::move(caller), std::move(key), seq, std::move(change), std::move(check), std::move(apply));
 }
 
 Service::Answer Service::edit(Caller caller, Request request) {
@@ -336,16 +341,18 @@ Service::Answer Service::react(Caller caller, Request request) {
   change.hash = request_hash({"react", change.body});
   const UserId user = caller.user;
   ConversationKey key = key_of(caller, request.text("conversation_id"));
-  Check check = [reaction, removed](const store::Row& target) -> Status {
-    if (target.state.deleted) {
-      return fail(Code::gone, "the message was deleted");
-    }
-    const bool known = std::any_of(target.state.reactions.begin(), target.state.reactions.end(),
-                                   [&](const auto& one) { return one.name == reaction; });
-    if (!removed && !known && static_cast<int64_t>(target.state.reactions.size()) >= kReactionNamesMax) {
-      return fail(Code::too_large, "a message has at most 50 different reactions");
-    }
-    return {};
+  MakeCheck check = [reaction, removed](Conversation&) -> Check {
+    return [reaction, removed](const store::Row& target) -> Status {
+      if (target.state.deleted) {
+        return fail(Code::gone, "the message was deleted");
+      }
+      const bool known = std::any_of(target.state.reactions.begin(), target.state.reactions.end(),
+                                     [&](const auto& one) { return one.name == reaction; });
+      if (!removed && !known && static_cast<int64_t>(target.state.reactions.size()) >= kReactionNamesMax) {
+        return fail(Code::too_large, "a message has at most 50 different reactions");
+      }
+      return {};
+    };
   };
   Apply apply = [seq, user, reaction, removed](Transaction& tx, const Stored& stored) {
     store::note_reaction(tx, stored.stream, seq, user, reaction, removed);

@@ -336,7 +336,8 @@ void Connection::answered(const Result<command::Reply>& reply, const std::string
   }
   if (reply->seq > 0 && subscriber_) {
     subscriber_->own_entry(reply->stream.id, reply->seq);
-    if (auto_ack_ && subscriber_->key_of(reply->stream.id) != nullptr) {
+    // While older entries are still on their way to it, a pong says nothing about them.
+    if (auto_ack_ && subscriber_->is_live(reply->stream.id)) {
       auto_ack_->sent(reply->stream, reply->seq, worker().now());
       arm(worker().now() + AutoAck::kDelay);
     }

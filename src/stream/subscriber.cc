@@ -129,7 +129,14 @@ void Subscriber::remove(size_t slot) {
 std::optional<int64_t> Subscriber::head_of(const StreamKey& key) const {
   for (const Followed& one : followed_) {
     if (one.stream->key == key) {
-      return one.stream->head;
+      int64_t head = one.stream->head;
+      if (catch_up_) {
+        for (const Lag& lag : catch_up_->lags) {
+          // Read from the log before this worker was told: the outlet has it and may confirm it.
+          head = lag.stream == one.stream ? std::max(head, lag.position) : head;
+        }
+      }
+      return head;
     }
   }
   return std::nullopt;

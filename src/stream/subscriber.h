@@ -110,10 +110,12 @@ class Subscriber {
   void follow(const FollowRequest& request);
   void unfollow(const StreamKey& key);
 
-  // The head that this worker knows of a followed stream; nothing if it is not followed.
+  // The newest entry that this worker, or the outlet, knows of a followed stream; nothing if it is not followed.
   std::optional<int64_t> head_of(const StreamKey& key) const;
   std::optional<StreamRef> followed(const StreamKey& key) const;
   const StreamKey* key_of(StreamId id) const;  // null if it is not followed
+  // Follows it, and has been handed everything that this worker knows of.
+  bool is_live(StreamId id) { return key_of(id) != nullptr && lag_of(id) == nullptr; }
   size_t followed_count() const { return followed_.size(); }
   // Entries between the positions of lagging streams and their heads.
   int64_t behind() const;

@@ -253,5 +253,22 @@ TEST_F(SubscriberElsewhere, LosesNothingWhenAStreamIsLeftAndFollowedAgainWhileIt
   EXPECT_THAT(all, ElementsAreArray(entries(1, 4)));
 }
 
+// A snapshot can be newer than what the worker was told; the device may confirm what it was sent.
+TEST_F(SubscriberTest, KnowsWhatItHasReadAheadOfItsWorker) {
+  commit_and_publish(stream_, 2);
+  follow_from(2);
+  commit(stream_);
+  Follower& ahead = make_follower();
+  begin(ahead, {request(stream_, 3, 0)});
+  EXPECT_THAT(got(ahead, 4), ElementsAre("e1", "e2", "e3", "synced"));
+  with(ahead, [&](Subscriber& subscriber) {
+    EXPECT_EQ(subscriber.head_of(key_of(stream_.id)), 3);
+    EXPECT_FALSE(subscriber.is_live(stream_.id));
+  });
+  publish(stream_, 3);
+  settle(workers_);
+  with(ahead, [&](Subscriber& subscriber) { EXPECT_TRUE(subscriber.is_live(stream_.id)); });
+}
+
 }  // namespace
 }  // namespace tidemark::stream

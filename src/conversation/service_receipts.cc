@@ -62,7 +62,8 @@ Service::Answer Service::read(Caller caller, Request request) {
     conversation->loaded = false;
     co_return stored.error();
   }
-  devices_.publish_event(*stored, caller.connection);
+  // To this connection as well: `read` has no answer that would tell it of the entry.
+  devices_.publish_event(*stored);
   signal_marker(*conversation, "read", caller.user, seq);
   co_return reply;
 }

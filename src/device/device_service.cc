@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/json.h"
 #include "core/log.h"
 #include "device/device.h"
@@ -55,10 +57,12 @@ struct Devices::Shard {
         forget_timer([](void* context) { spawn(static_cast<Shard*>(context)->self.forget_devices()); }, this) {}
 
   Task<> flush() { return self.store(this); }
+  Task<Status> write(const Pending& batch);
 
   Devices& self;
   Worker& worker;
   Pending pending;  // confirmed and not stored
+  std::vector<const Pending*> storing;  // batches on their way to the store
   Timer store_timer;
   Timer forget_timer;  // used by the first worker only
 };
@@ -111,16 +115,7 @@ Task<> Devices::store(Shard* shard) {
   if (pending.empty()) {
     co_return;
   }
-  const int64_t now = clock_.unix_ms();
-  const auto stored = co_await database_.write([&](Transaction& tx) -> Status {
-    for (const auto& [key, cursors] : pending) {
-      seen(tx, key.user, key.device, now);
-      for (const auto& [stream, seq] : cursors) {
-        store::raise_cursor(tx, key.user, key.device, stream, seq);
-      }
-    }
-    return {};
-  });
+  const Status stored = co_await shard->write(pending);
   if (!stored.ok()) {
     // They are tried again with the next batch; until then the devices would get these entries once more.
     log_warn("device.cursors_not_stored", {{"devices", pending.size()}});
@@ -136,23 +131,44 @@ Task<> Devices::store(Shard* shard) {
   }
 }
 
+Task<Status> Devices::Shard::write(const Pending& batch) {
+  const int64_t now = self.clock_.unix_ms();
+  storing.push_back(&batch);
+  const Status stored = co_await self.database_.write([&](Transaction& tx) -> Status {
+    for (const auto& [key, cursors] : batch) {
+      Devices::seen(tx, key.user, key.device, now);
+      for (const auto& [stream, seq] : cursors) {
+        store::raise_cursor(tx, key.user, key.device, stream, seq);
+      }
+    }
+    return {};
+  });
+  std::erase(storing, &batch);
+  co_return stored;
+}
+
 Task<Status> Devices::settle(UserKey user, DeviceId device) {
   Worker& from = *Worker::current();
   Worker& home = sessions_.home_of(user);
   co_await home.enter();
   Shard& shard = *shards_[static_cast<size_t>(home.index())];
   Status status;
-  if (const auto found = shard.pending.find(DeviceKey{user, device}); found != shard.pending.end()) {
-    const Cursors cursors = std::move(found->second);
-    shard.pending.erase(found);
-    const int64_t now = clock_.unix_ms();
-    status = co_await database_.write([&](Transaction& tx) -> Status {
-      seen(tx, user, device, now);
-      for (const auto& [stream, seq] : cursors) {
-        store::raise_cursor(tx, user, device, stream, seq);
+  const DeviceKey key{user, device};
+  Shard::Pending own;
+  const auto gather = [&own, &key](const Shard::Pending& batch) {
+    if (const auto found = batch.find(key); found != batch.end()) {
+      for (const auto& [stream, seq] : found->second) {
+        int64_t& cursor = own[key][stream];
+        cursor = std::max(cursor, seq);
       }
-      return {};
-    });
+    }
+  };
+  // What is on its way to the store is written once more, behind it: the device's snapshot must not be older.
+  std::for_each(shard.storing.begin(), shard.storing.end(), [&gather](const auto* batch) { gather(*batch); });
+  gather(shard.pending);
+  shard.pending.erase(key);
+  if (!own.empty()) {
+    status = co_await shard.write(own);
   }
   co_await from.enter();
   co_return status;

@@ -1,5 +1,6 @@
 """Several devices of one user: replaced connections, coming and going, the user's own stream."""
 from support.chat import add_member, make_group, remove_member
+from support.client import Client
 from support.names import new_id, text, unique, uniques
 from support.rest import assert_success
 
@@ -99,3 +100,36 @@ async def test_group_created_on_one_device_appears_on_the_other(server):
         await device.recv("member_added", conversation_id=group)
     sent = await phone.say(conversation_id=group, content=text())
     await laptop.recv("message", seq=sent["seq"])
+
+
+async def test_a_read_marker_is_no_hole_in_the_own_stream_of_who_moved_it(server):
+    """`read` has no answer that would name the entry, so the entry comes."""
+    alice, bob = uniques("alice", "bob")
+    a = await server.connect(alice, "phone")
+    b = await server.connect(bob)
+    sent = await b.say(alice)
+    await a.received(sent["conversation_id"], 1)
+    await a.send(type="read", conversation_id=sent["conversation_id"], seq=1)
+    marker = await a.recv("sync", event="conversation.read")
+    assert marker["data"] == {"conversation_id": sent["conversation_id"], "seq": 1}
+    draft = await a.request(type="sync", event="draft", data={"text": "hel"})
+    assert draft["seq"] == marker["seq"] + 1
+    assert a.streams.floor("@self") == draft["seq"]
+
+
+async def test_an_own_message_confirms_nothing_that_has_not_come(server):
+    """Without a device of its own a connection confirms by pongs. What it sends during its replay is answered before older
+    entries have come; when it is lost then, they come again."""
+    alice, bob = uniques("alice", "bob")
+    b = await server.connect(bob)
+    chat = (await b.say(alice))["conversation_id"]
+    await b.say_many(300, to=alice)
+    for _ in range(5):
+        a = await server.connect(alice, ack="auto")
+        await a.say(conversation_id=chat)
+        await a.drop()
+    a = await server.connect(alice, ack="auto")
+    await a.synced()
+    known = {frame["seq"] for client in Client.opened if client.user == alice for frame in client.frames
+             if frame["type"] in ("message", "sent") and frame.get("conversation_id") == chat}
+    assert known == set(range(1, max(known) + 1))

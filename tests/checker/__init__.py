@@ -1,9 +1,10 @@
 """The outside checker: judges what clients saw, and knows nothing of how the server works.
 
-A history is a file of JSON lines, in the order in which things happened; `t` is in seconds and only grows.
+A history is a file of JSON lines, in the order in which things happened; `t` is in seconds.
 
     {"ev": "open",  "t", "conn", "user", "tenant", "device", "whole"}
-                                                                   a connection; conn is never used again. device is null
+                                                                   a connection that was made; t is before that, and
+                                                                   conn is never used again. device is null
                                                                    if it names none; whole: it asked for everything
                                                                    after its cursors (no replay=0, no conversation_id)
     {"ev": "send",  "t", "conn", "frame"}                          a frame that the client sent

@@ -36,9 +36,9 @@ class Recorder:
 
     # By the clients.
 
-    def opened(self, user, tenant, device, whole=True):
+    def opened(self, user, tenant, device, whole=True, started=None):
         number = next(self._connections)
-        self.note("open", conn=number, user=user, tenant=tenant, device=device, whole=whole)
+        self.note("open", started, conn=number, user=user, tenant=tenant, device=device, whole=whole)
         return number
 
     def sent(self, conn, frame):

@@ -1,6 +1,5 @@
 """A life of a small team, recorded: groups, phones that come and go, edits, a removal, kills; then calm."""
 import asyncio
-import random
 
 import websockets
 
@@ -49,15 +48,19 @@ class Phone:
 
 
 class Team:
-    """server: with a recorder. rounds: how long; kills: how many of the rounds end with kill -9."""
+    """server: with a recorder. rounds: how long; kills: how many of the rounds end with `end`, by default kill -9.
+    before: called when the group has been made."""
 
-    def __init__(self, server, seed=1, rounds=4, kills=0):
-        self.server, self.chance, self.rounds, self.kills = server, random.Random(seed), rounds, kills
+    def __init__(self, server, rounds=4, kills=0, end=None, before=None):
+        self.server, self.rounds, self.kills = server, rounds, kills
+        self.end, self.before = end or server.kill, before
 
     async def live(self):
         self.owner, self.anna, self.ben, self.cleo, self.gone, self.visitor = uniques(
             "owner", "anna", "ben", "cleo", "gone", "visitor")
         self.group = make_group(self.server, self.owner, self.anna, self.ben, self.cleo, self.gone)
+        if self.before:
+            await asyncio.to_thread(self.before)
         phones = [Phone(self.server, user, device) for user, device in (
             (self.owner, "phone"), (self.anna, "phone"), (self.ben, "phone"), (self.ben, "desk"), (self.cleo, "phone"),
             (self.gone, "phone"))]
@@ -102,7 +105,7 @@ class Team:
                       for frame in phone.client.frames[before:]):
             await asyncio.sleep(0)
         self.server.recorder.fault("kill")
-        self.server.kill()
+        self.end()
         await asyncio.to_thread(self.server.restart)
         await asyncio.gather(*[phone.come() for phone in self.phones])
         await asyncio.gather(*saying)

@@ -120,6 +120,7 @@ void Device::connect() {
     return;
   }
   socket_ = world_.connect();
+  connected_ms_ = world_.now_ms();
   ++connection_;
   upgraded_ = welcomed_ = synced_ = false;
   typings = 0;
@@ -243,7 +244,7 @@ void Device::handle(std::string_view payload) {
   const std::string type = text_of(frame, "type");
   if (type == "welcome") {
     welcomed_ = true;
-    history_.sights.push_back({.kind = Sight::Kind::opened, .at_ms = world_.now_ms(), .connection = connection_});
+    history_.sights.push_back({.kind = Sight::Kind::opened, .at_ms = connected_ms_, .connection = connection_});
     repeat_unanswered(0);
   } else if (type == "synced") {
     synced_ = true;
@@ -313,13 +314,19 @@ void Device::show(std::string_view type, const Sight& sight, int64_t target) {
 
 void Device::own(simdjson::dom::object frame) {
   const std::string id = text_of(frame, "id");
-  const auto found = waiting_.find(id);
-  if (found == waiting_.end()) {
+  const auto found = sent_.find(id);
+  if (found == sent_.end()) {
     trace_.notes.push_back(user() + "." + name() + ": an answer to nothing: " + id);
     return;
   }
   Command& command = history_.commands[found->second];
-  waiting_.erase(found);
+  if (waiting_.erase(id) == 0) {  // it was repeated while its answer was on the way
+    if (command.state == Command::State::acknowledged && command.seq != number_of(frame, "seq")) {
+      trace_.notes.push_back("I2 " + user() + "." + name() + ": " + id + " was answered as " +
+                             std::to_string(command.seq) + " and as " + std::to_string(number_of(frame, "seq")));
+    }
+    return;
+  }
   command.state = Command::State::acknowledged;
   command.stream = text_of(frame, "conversation_id");
   command.seq = number_of(frame, "seq");
@@ -347,8 +354,13 @@ void Device::error(simdjson::dom::object frame) {
   const std::string code = text_of(frame, "code");
   const auto found = waiting_.find(text_of(frame, "id"));
   if (found == waiting_.end()) {
+    if (!text_of(frame, "id").empty()) {
+      return;  // it was repeated, and what it was about has changed since
+    }
     if (code == "not_found") {
-      asked_.clear();  // an ack among them may be the one that was refused
+      for (Asked& one : asked_) {
+        one.cursors.clear();  // an ack before them may be the one that was refused
+      }
     }
     if (code == "invalid_field" || code == "internal" || code == "invalid_frame" || code == "missing_field") {
       trace_.notes.push_back(user() + "." + name() + ": I4 an honest command was refused: " + code + " " +
@@ -359,7 +371,7 @@ void Device::error(simdjson::dom::object frame) {
   if (code == "unavailable" || code == "rate_limited") {
     return;  // it is repeated
   }
-  Command& command = history_.commands[found->second];
+  Command& command = history_.commands[sent_[*found]];
   command.state = Command::State::refused;
   command.refused_at_first = command.tries == 1;
   waiting_.erase(found);
@@ -379,7 +391,8 @@ void Device::send_command(Command command) {
   command.first_connection = command.last_connection = connection_;
   command.sent_ms = world_.now_ms();
   command.tries = 1;
-  waiting_[command.id] = history_.commands.size();
+  sent_[command.id] = history_.commands.size();
+  waiting_.insert(command.id);
   send(command.json);
   history_.commands.push_back(std::move(command));
 }

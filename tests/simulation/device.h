@@ -113,10 +113,12 @@ class Device {
   DeviceHistory history_;
   const bool auto_ack_;
   std::map<std::string, View> views_;
-  std::map<std::string, size_t> waiting_;  // index in history_.commands
+  std::map<std::string, size_t> sent_;     // by id, the index in history_.commands
+  std::set<std::string> waiting_;          // those without an answer
 
   int socket_ = -1;
   int connection_ = 0;
+  int64_t connected_ms_ = 0;
   bool upgraded_ = false;
   bool welcomed_ = false;
   bool synced_ = false;

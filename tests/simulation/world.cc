@@ -31,8 +31,12 @@ app::Config config_of(const Setup& setup, const std::string& database) {
   set("limits.queue", setup.queue_bytes);
   set("limits.inflight", setup.inflight);
   set("limits.replay_entries", setup.replay_entries);
-  set("limits.messages_per_second", 1'000'000);
-  set("limits.messages_burst", 1'000'000);
+  set("limits.openings", setup.openings);
+  set("limits.memory", "1024GiB");  // what this process uses is no choice of the seed
+  for (const char* kind : {"messages_per_second", "messages_burst", "signals_per_second", "signals_burst",
+                           "queries_per_second", "queries_burst", "creations_per_minute", "creations_burst"}) {
+    set(std::string("limits.") + kind, 60'000);  // of another test
+  }
   set("cursors.store_every", std::to_string(setup.store_cursors_ms) + "ms");
   set("presence.grace", std::to_string(setup.presence_grace_ms) + "ms");
   auto loaded = app::load_config(sources);
@@ -52,6 +56,7 @@ Setup Setup::from(Chance& chance, std::string directory) {
   setup.readers = static_cast<int>(chance.between(1, 3));
   setup.queue_bytes = chance.of<size_t>({4096, 16384, 1024 * 1024});
   setup.inflight = chance.of<size_t>({2, 16, 256});
+  setup.openings = chance.of<size_t>({1, 64});
   setup.replay_entries = chance.of<int64_t>({8, 1000, 1000});
   setup.store_cursors_ms = chance.of<int64_t>({10, 500, 5000});
   setup.presence_grace_ms = chance.of<int64_t>({0, 1000, 5000});

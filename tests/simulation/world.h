@@ -20,6 +20,7 @@ struct Setup {
   int readers = 1;
   size_t queue_bytes = 1024 * 1024;
   size_t inflight = 256;
+  size_t openings = 64;  // connections that are looked up at the same time
   int64_t replay_entries = 1000;
   int64_t store_cursors_ms = 5000;
   int64_t presence_grace_ms = 5000;

@@ -63,6 +63,7 @@ class Client:
         uri = f"{'wss' if tls else 'ws'}://127.0.0.1:{self.server.port}{self._path}"
         if self._query:
             uri += "?" + urlencode(self._query)
+        started = time.monotonic()
         self.ws = await websockets.connect(
             uri, extra_headers=self._headers, subprotocols=self._subprotocols or None,
             compression=self.compression, max_size=None, max_queue=None, ping_interval=None, open_timeout=20,
@@ -71,7 +72,7 @@ class Client:
         self._recorder = getattr(self.server, "recorder", None)
         if self._recorder:
             whole = not any(name in ("replay", "conversation_id") for name, _ in self._query)
-            self._number = self._recorder.opened(self.user, self.tenant, self.device_id, whole)
+            self._number = self._recorder.opened(self.user, self.tenant, self.device_id, whole, started)
         self._reader = asyncio.create_task(self._read())
         if self.options["auth"] is not None:
             self.welcome = await self.recv("welcome")

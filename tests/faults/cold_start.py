@@ -16,7 +16,6 @@ import string
 import sys
 import tempfile
 import time
-import uuid
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -40,29 +39,21 @@ async def make_groups(server):
 
 
 def fill(path, count, size):
-    """More messages like the first of each stream, in the order in which a busy server would have stored them."""
-    chance = random.Random(1)
-    words = "".join(chance.choices(string.ascii_letters + " ", k=size + 5000))
+    """As many more messages like the first of each stream, with other ids and texts."""
     store = sqlite3.connect(path, isolation_level=None)
     store.execute("PRAGMA synchronous=OFF")
+    store.execute("PRAGMA cache_size=-500000")
+    words = "".join(random.Random(1).choices(string.ascii_letters + " ", k=size + 5000))
+    store.execute("CREATE TEMP TABLE first AS SELECT * FROM entries WHERE content = 'first'")
+    other = {"seq": "seq + n", "ordinal": "ordinal + n", "client_id": "lower(hex(randomblob(16)))",
+             "content": "substr(:words, 1 + abs(random()) % 5000, :size)"}
     columns = [row[1] for row in store.execute("PRAGMA table_info(entries)")]
-    template = {}
-    for row in store.execute(f"SELECT {','.join(columns)} FROM entries WHERE content = 'first'"):
-        template[row[columns.index("stream")]] = dict(zip(columns, row))
-    streams = list(template)
-    insert = f"INSERT INTO entries ({','.join(columns)}) VALUES ({','.join('?' * len(columns))})"
-    store.execute("BEGIN")
-    for number in range(count):
-        entry = template[streams[number % len(streams)]]
-        entry["seq"] += 1
-        entry["ordinal"] += 1
-        entry["client_id"] = str(uuid.UUID(int=chance.getrandbits(128)))
-        at = chance.randrange(5000)
-        entry["content"] = words[at:at + size]
-        store.execute(insert, [entry[column] for column in columns])
-    for stream, entry in template.items():
-        store.execute("UPDATE streams SET head = ?, counted = ? WHERE id = ?", (entry["seq"], entry["ordinal"], stream))
-    store.execute("COMMIT")
+    values = ", ".join(other.get(column, column) for column in columns)
+    each = {"each": count // GROUPS, "words": words, "size": size}
+    store.execute(f"WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :each) "
+                  f"INSERT INTO entries SELECT {values} FROM first, numbers", each)
+    store.execute("UPDATE streams SET head = head + :each, counted = counted + :each "
+                  "WHERE id IN (SELECT stream FROM first)", each)
     store.close()
 
 

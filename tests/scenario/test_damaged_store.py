@@ -31,6 +31,21 @@ def assert_refused(path, *words, user=None):
         assert word in last, last
 
 
+@pytest.fixture
+def start():
+    """start(directory): a server there; it does not outlive a test that fails."""
+    servers = []
+
+    def start(directory):
+        servers.append(Server(directory).start())
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.alive:
+            server.kill()
+
+
 async def make_store(directory, messages=300):
     """A store with a conversation, cleanly closed; gives (path of the database, a member, the conversation)."""
     server = Server(directory).start()
@@ -66,7 +81,7 @@ async def test_garbage_in_the_schema(tmp_path):
     assert_refused(path, "damaged", "restore a backup")
 
 
-async def test_garbage_where_it_is_found_only_later(tmp_path):
+async def test_garbage_where_it_is_found_only_later(tmp_path, start):
     """Starts, because nobody reads a whole store at start; what cannot be read is `unavailable`, and the log names the file."""
     path, bob, chat = await make_store(tmp_path)
     with sqlite3.connect(path) as store:
@@ -75,7 +90,7 @@ async def test_garbage_where_it_is_found_only_later(tmp_path):
     with open(path, "r+b") as file:
         file.seek((root - 1) * 4096)
         file.write(b"\xa5" * 4096)
-    server = Server(tmp_path).start()
+    server = start(tmp_path)
     reply = server.api("GET", f"/messages?conversation_id={chat}", bob)
     assert (reply.status, reply.json["error"]) == (503, "unavailable")
     assert "storage.damaged" in server.log_text() and str(path) in server.log_text()
@@ -98,17 +113,17 @@ async def test_database_of_another_program(tmp_path):
     assert_refused(path, "not Tidemark's")
 
 
-async def test_empty_file_is_a_new_store(tmp_path):
+async def test_empty_file_is_a_new_store(tmp_path, start):
     (tmp_path / "tidemark.db").touch()
-    server = Server(tmp_path).start()
+    server = start(tmp_path)
     a = await server.connect(*uniques("alice", "phone"))
     await a.say(to="bob")
     server.stop()
 
 
-async def test_missing_wal_is_the_store_of_the_last_checkpoint(tmp_path):
+async def test_missing_wal_is_the_store_of_the_last_checkpoint(tmp_path, start):
     """SQLite cannot notice it: so docs/operating.md calls the WAL a part of the data."""
-    server = Server(tmp_path).start()
+    server = start(tmp_path)
     alice, bob = uniques("alice", "bob")
     a = await server.connect(alice, "phone")
     await a.say(bob)
@@ -120,8 +135,8 @@ async def test_missing_wal_is_the_store_of_the_last_checkpoint(tmp_path):
     server.stop()
 
 
-async def test_second_process_on_the_same_directory(tmp_path):
-    server = Server(tmp_path).start()
+async def test_second_process_on_the_same_directory(tmp_path, start):
+    server = start(tmp_path)
     code, said = serve(tmp_path / "tidemark.db")
     assert code == 1 and f"another tidemark uses {tmp_path}" in said and "storage.url" in said
     server.check_alive()

@@ -31,7 +31,7 @@ class StoreWorkload {
   bool all_done() const { return refused_ == 0 && opened_; }
   int refused() const { return refused_; }
   int storage_failures() const { return storage_failures_; }        // calls of on_failure
-  int acknowledged_after_failure() const { return late_; }          // writes that were acknowledged after it
+  int acknowledged_after_failure() const { return late_; }          // writes asked for after it and acknowledged
   size_t acknowledged() const { return acknowledged_.size(); }
   void expect_all_duplicates() { first_answers_ = acknowledged_; }  // of the next run
 
@@ -47,7 +47,7 @@ class StoreWorkload {
   Result<int64_t> append_to(storage::Transaction& tx, const Message& message);
   void append(storage::Database& database, const Message& message);
   void append_together(storage::Database& database, const std::vector<Message>& messages);
-  void answered(const Message& message, const Result<int64_t>& answer);
+  void answered(const Message& message, const Result<int64_t>& answer, bool failed_before);
   void answered(const Error& error);
   Message message(int number) const;
 

@@ -17,7 +17,7 @@ class Proxy:
     """
 
     def __init__(self, server):
-        self.server = server
+        self.server, self.tls = server, server.tls
         self.delay, self.stall = 0, lambda: 0
         self.pairs = set()  # (writer to the client, writer to the server)
         self.tasks = set()

@@ -76,7 +76,7 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   void look_for_contacts(std::chrono::nanoseconds after);
   void look_if_due(Instant now);
   static Task<> watch_contacts(std::shared_ptr<Connection> self);
-  static Task<> run_for_contacts(std::shared_ptr<Connection> self, std::string_view type, std::vector<std::string> users);
+  static Task<bool> run_for_contacts(std::shared_ptr<Connection> self, std::string_view type, std::vector<std::string> users);
   bool take_fields(command::Request& request, simdjson::dom::object object, const std::string& id);
   void answer_ping();
   void acknowledge(simdjson::dom::object object, const std::string& id);

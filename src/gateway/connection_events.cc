@@ -11,6 +11,7 @@ namespace {
 
 // Members come and go in bursts; a new conversation does not wait.
 constexpr auto kLookAfterChange = std::chrono::seconds(1);
+constexpr auto kLookAgain = std::chrono::seconds(10);
 
 std::string users_json(const std::vector<std::string>& users) {
   std::string json = "{\"users\":[";
@@ -92,19 +93,24 @@ Task<> Connection::watch_contacts(std::shared_ptr<Connection> self) {
     std::vector<std::string> fresh;
     std::set_difference(known.begin(), known.end(), found->begin(), found->end(), std::back_inserter(gone));
     std::set_difference(found->begin(), found->end(), known.begin(), known.end(), std::back_inserter(fresh));
-    known = std::move(*found);
-    co_await run_for_contacts(self, "unwatch", std::move(gone));
-    co_await run_for_contacts(self, "watch", std::move(fresh));
+    const bool forgotten = co_await run_for_contacts(self, "unwatch", std::move(gone));
+    const bool watched = co_await run_for_contacts(self, "watch", std::move(fresh));
+    if (forgotten && watched) {
+      known = std::move(*found);
+    } else {
+      // Too fast, or more than limits.watches together with what the client watches by itself. Later there may be room.
+      self->look_for_contacts(kLookAgain);
+    }
   }
   self->events_->looking = false;
 }
 
-// By the same row that a native client would use, with its limits.
-Task<> Connection::run_for_contacts(std::shared_ptr<Connection> self, std::string_view type,
+// By the same row that a native client would use, with its limits. False: it was refused.
+Task<bool> Connection::run_for_contacts(std::shared_ptr<Connection> self, std::string_view type,
                                     std::vector<std::string> users) {
   const command::Row* const row = self->gateway_.parts_.table.by_type(type);
   if (users.empty() || row == nullptr || !self->open()) {
-    co_return;
+    co_return true;
   }
   command::Request request(row->fields);
   {
@@ -112,11 +118,11 @@ Task<> Connection::run_for_contacts(std::shared_ptr<Connection> self, std::strin
     simdjson::dom::object object;
     const std::string json = users_json(users);
     if (parser.parse(json).get(object) != simdjson::SUCCESS || !request.take(object).ok()) {
-      co_return;
+      co_return false;
     }
   }
-  // It is refused when the client's own watches leave no room; then its contacts are not told.
-  (void)co_await self->gateway_.parts_.table.run(*row, self->caller_, std::move(request));
+  const auto reply = co_await self->gateway_.parts_.table.run(*row, self->caller_, std::move(request));
+  co_return reply.ok();
 }
 
 }  // namespace tidemark::gateway

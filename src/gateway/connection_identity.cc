@@ -124,9 +124,10 @@ Task<> Connection::check_refresh(account::Claims claims, std::string id) {
     const Status open_session = co_await gateway_.parts_.sessions.check_open(user_, claims.session);
     if (!open_session.ok()) {
       end_command();
-      send_error(open_session.error(), id);
       if (open_session.error().code == Code::unauthorized) {
-        close_with(CloseCode::auth_failed);
+        refuse_token(open_session.error(), id);
+      } else {
+        send_error(open_session.error(), id);
       }
       co_return;
     }

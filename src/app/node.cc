@@ -232,6 +232,7 @@ void Node::Parts::make_doors() {
   hooks.readiness = [this] { return readiness(); };
   rest = std::make_unique<http::Rest>(*table, *account, *sessions);
   http = std::make_unique<http::Server>(*workers, metrics, table.get(), rest.get(), std::move(http_options), hooks);
+  http->set_connections_per_ip(http_connections_per_ip_of(config));
   http::ServerOptions metrics_options;
   metrics_options.metrics_only = true;
   hooks.upgrade = nullptr;
@@ -440,6 +441,7 @@ Status Node::reload(const Config& config) {
   conversations.receipt_members = config.limits.receipt_members;
   parts_->conversations->set_options(conversations);
   parts_->gateway->set_limits(gateway_limits_of(config));
+  parts_->http->set_connections_per_ip(http_connections_per_ip_of(config));
   parts_->memory_guard->set_limit(config.limits.memory);
   log_level(config.log.level);
   return {};

@@ -1,5 +1,7 @@
 #include "app/part_options.h"
 
+#include <algorithm>
+
 namespace tidemark::app {
 
 command::RateTable rates_of(const Config& config) {
@@ -64,6 +66,12 @@ gateway::GatewayLimits gateway_limits_of(const Config& config) {
   limits.replay.per_stream = static_cast<int64_t>(config.limits.replay_entries);
   limits.replay.total = limits.replay.per_stream * 10;
   return limits;
+}
+
+size_t http_connections_per_ip_of(const Config& config) {
+  constexpr size_t kLeast = 16;
+  const size_t most = config.limits.connections_per_ip;
+  return most == 0 ? 0 : std::max(kLeast, most);
 }
 
 }  // namespace tidemark::app

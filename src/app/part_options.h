@@ -15,5 +15,7 @@ session::SessionOptions session_options_of(const Config& config);
 conversation::ConversationOptions conversation_options_of(const Config& config);
 presence::PresenceOptions presence_options_of(const Config& config);
 gateway::GatewayLimits gateway_limits_of(const Config& config);
+// On each worker. Not fewer than a browser and some that are just closing need.
+size_t http_connections_per_ip_of(const Config& config);
 
 }  // namespace tidemark::app

@@ -36,7 +36,7 @@ void Connection::start(bool scarce) {
   if (const auto address = parse_address(peer_.ip); address && context_->options.trusted_proxies.contains(*address)) {
     read_proxy_header();
   } else {
-    wait_readable();
+    begin();
   }
 }
 
@@ -52,10 +52,22 @@ void Connection::read_proxy_header() {
     } else if (header.kind == ProxyHeader::Kind::need_more) {
       self->read_proxy_header();
     } else {
+      // A proxy's own connections are not those of a client.
       self->peer_ = header.client.value_or(self->peer_);
-      self->wait_readable();
+      header.client ? self->begin() : self->wait_readable();
     }
   });
+}
+
+void Connection::begin() {
+  group_ = address_group(peer_.ip);
+  const size_t count = ++context_->addresses[static_cast<size_t>(worker_.index())][group_];
+  const size_t most = context_->connections_per_ip.load(std::memory_order_relaxed);
+  if (most > 0 && count > most) {
+    refuse(failure(fail(Code::unavailable, "this address has as many connections as it may")));
+  } else {
+    wait_readable();
+  }
 }
 
 void Connection::start_refusing() {
@@ -77,6 +89,10 @@ void Connection::leave() {
   context_->release_body(std::exchange(reserved_, 0));
   context_->open[static_cast<size_t>(worker_.index())].erase(this);
   context_->connections.fetch_sub(1, std::memory_order_relaxed);
+  auto& addresses = context_->addresses[static_cast<size_t>(worker_.index())];
+  if (const auto found = addresses.find(group_); found != addresses.end() && --found->second == 0) {
+    addresses.erase(found);
+  }
   self_.reset();
 }
 

@@ -42,6 +42,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void leave();
   void on_timer();
   void read_proxy_header();
+  void begin();
   void wait_readable();
   void readable();
   void feed(std::string_view bytes);
@@ -63,6 +64,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::shared_ptr<Context> context_;
   Worker& worker_;
   StreamSocket socket_;
+  std::string group_;  // what it counts as in Context::addresses; empty: nothing
   Peer peer_;  // who is at the other end, as far as a trusted proxy says so
   Timer timer_;
   std::shared_ptr<Connection> self_;  // while it is open

@@ -4,6 +4,8 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -34,6 +36,8 @@ struct Context {
   WorkerPool& workers;
   std::array<Counter*, 5> answers;  // by the first digit of the status
   std::vector<std::unordered_set<Connection*>> open;  // by worker, each owned by its worker
+  std::vector<std::unordered_map<std::string, size_t>> addresses;  // connections by address_group(), by worker
+  std::atomic<size_t> connections_per_ip{0};                       // of one address on one worker; 0: any number
   std::atomic<std::shared_ptr<const TlsContext>> tls;  // null: in the clear
   std::atomic<bool> draining{false};
   std::atomic<size_t> connections{0};

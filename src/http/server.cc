@@ -30,7 +30,8 @@ Context::Context(WorkerPool& pool, MetricRegistry& metrics, const command::Table
       rest(rest_door),
       pages(options, hooks, metrics, table),
       workers(pool),
-      open(static_cast<size_t>(pool.size())) {
+      open(static_cast<size_t>(pool.size())),
+      addresses(static_cast<size_t>(pool.size())) {
   for (size_t i = 0; i < answers.size(); ++i) {
     answers[i] = &metrics.counter("tidemark_http_requests_total", "HTTP requests answered, by class of status",
                                   {{"status", std::to_string(i + 1) + "xx"}});
@@ -80,6 +81,8 @@ Status Server::listen(const std::string& host, int port) { return acceptor_->lis
 int Server::port() const { return acceptor_->port(); }
 
 void Server::use_tls(std::shared_ptr<const TlsContext> tls) { context_->tls.store(std::move(tls)); }
+
+void Server::set_connections_per_ip(size_t most) { context_->connections_per_ip.store(most); }
 
 void Server::stop_listening() { acceptor_->close(); }
 

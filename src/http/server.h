@@ -88,6 +88,8 @@ class Server {
 
   // Connections that are accepted from now on speak TLS with `tls`; null: in the clear. From any thread.
   void use_tls(std::shared_ptr<const TlsContext> tls);
+  // HTTP connections of one address, or one /64, on each worker; above: 503. 0, at first: any number. From any thread.
+  void set_connections_per_ip(size_t most);
   // A connected stream socket, as if it had been accepted here, with so much room for descriptors. On its worker.
   void adopt(Worker& worker, boost::asio::ip::tcp::socket socket, const boost::asio::ip::tcp::endpoint& peer, Room room);
 

@@ -1,5 +1,6 @@
 """Limits of users, addresses and nodes: refused aloud, and only the one who is too much."""
 import json
+import select
 
 import pytest
 import websockets
@@ -86,6 +87,21 @@ async def test_connections_of_one_address_are_refused_before_the_upgrade(own_ser
     await clients[0].close()
     await (await server.connect(unique("user"))).settle()
     assert server.metrics()["tidemark_upgrades_refused_total"] == 1
+
+
+def test_http_connections_of_one_address_are_bounded(own_server):
+    server = own_server({"limits.connections_per_ip": 1, "node.workers": 2, "limits.handshake_timeout": "1m"})
+    silent = [RawSocket(server.port) for _ in range(64)]
+    answered = []
+    while len(answered) < 32:  # 16 may stay on each of two workers
+        answered = select.select([one.sock for one in silent], [], [], 10)[0]
+        assert answered
+    answers = [one.answer() for one in silent if one.sock in answered]
+    assert len(answers) == 32 and {answer.status for answer in answers} == {503}
+    for one in silent:
+        one.close()
+    while not rest_works(server):
+        pass
 
 
 async def test_refused_and_failed_upgrades_give_their_place_back(own_server):

@@ -9,12 +9,9 @@ import websockets
 from support import tokens
 from support.server import FAST, Server, binary
 
-UNLIMITED = {"limits.messages_per_second": 1000000, "limits.messages_burst": 1000000}
-
-
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("bench"), {**FAST, **UNLIMITED}).start()
+    server = Server(tmp_path_factory.mktemp("bench"), FAST).start()
     yield server
     server.stop()
 

@@ -23,6 +23,7 @@ constexpr size_t kConnectionsMax = 1'000'000;
 constexpr const char* kFooter =
     "The server limits each user by default. To measure more than that, start it with\n"
     "  --set limits.messages_per_second=1000000 --set limits.messages_burst=1000000\n"
+    "and for direct --ephemeral the same of signals, for history of queries, for idle of creations (per minute).\n"
     "Server and load generator want a processor each:\n"
     "  taskset -c 0 tidemark serve ... and taskset -c 1 tidemark bench ...\n"
     "Exit code 0: everything arrived once and in order. 1: it did not, or the measurement failed. 2: wrong usage.";

@@ -89,7 +89,7 @@ async def test_only_the_expiry_of_tokens_moves_with_the_clock(shifted_server):
 @pytest.mark.limit(120 + 2 * PAUSE)
 async def test_node_that_stood_still_loses_nothing(own_server):
     server = own_server({"heartbeat.interval": "500ms", "heartbeat.timeout": "2s"})
-    async with Load(server) as load:
+    async with Load(server, patience=PAUSE + 30) as load:
         await load.progress(100)
         server.process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(PAUSE)

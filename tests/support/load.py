@@ -12,8 +12,8 @@ WINDOW = 8  # unanswered messages of one sender
 class Sender:
     """Sends numbered messages to one group, and each again with its id until it is acknowledged."""
 
-    def __init__(self, server, user, group):
-        self.server, self.user, self.group = server, user, group
+    def __init__(self, server, user, group, patience):
+        self.server, self.user, self.group, self.patience = server, user, group, patience
         self.unanswered = {}     # id -> content, in the order of sending
         self.acknowledged = {}   # content -> seq
         self.count = 0
@@ -47,7 +47,7 @@ class Sender:
 
     async def next_answer(self, client):
         while True:
-            await client.until(lambda: client.is_closed or client.find("sent") or client.find("error"), 10)
+            await client.until(lambda: client.is_closed or client.find("sent") or client.find("error"), self.patience)
             for frame in client.find("sent") + client.find("error"):
                 client.inbox.remove(frame)
                 if frame.get("code") == "unavailable":
@@ -108,16 +108,18 @@ class Load:
     """Four senders in two groups, and a reader of both.
 
     async with Load(server) as load: … faults …, load.check() when the server is up again …
-    At the end everything has been acknowledged and the reader has all of it. `door` is what they connect through.
+    At the end everything has been acknowledged and the reader has all of it. `door` is what they connect through;
+    a connection without an answer for `patience` seconds is a failure.
     """
 
-    def __init__(self, server, door=None):
-        self.server, self.door = server, door or server
+    def __init__(self, server, door=None, patience=10):
+        self.server, self.door, self.patience = server, door or server, patience
 
     async def __aenter__(self):
         self.owner, *users = uniques("owner", "sender1", "sender2", "sender3", "sender4")
         self.groups = [make_group(self.server, self.owner, *users) for _ in range(2)]
-        self.senders = [Sender(self.door, user, self.groups[number % 2]) for number, user in enumerate(users)]
+        self.senders = [Sender(self.door, user, self.groups[number % 2], self.patience)
+                        for number, user in enumerate(users)]
         self.reader = Reader(self.door, self.owner)
         await self.reader.follow()
         self.tasks = [asyncio.create_task(sender.run()) for sender in self.senders]

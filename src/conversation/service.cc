@@ -281,12 +281,12 @@ void Service::follow(const ConversationPtr& conversation, const UserId& user, in
       });
 }
 
-void Service::unfollow(const ConversationPtr& conversation, const UserId& user) {
+void Service::unfollow(const ConversationPtr& conversation, const UserId& user, int64_t removal_seq) {
   if (TIDEMARK_FAULT(event_to_removed_member)) {
     return;
   }
   const UserKey key{conversation->key.tenant, user};
-  engine_.fanout().expel(conversation->ref(owner_index(conversation->key)), key);
+  engine_.fanout().expel(conversation->ref(owner_index(conversation->key)), key, removal_seq);
   stream::StreamKey stream{conversation->key.tenant, stream::StreamKind::conversation,
                            conversation->key.conversation.str()};
   // Connections that are just being opened follow nothing yet: they are told by themselves.

@@ -176,7 +176,7 @@ class Service {
   Task<Result<Stored>> send_first(ConversationPtr conversation, Caller caller, UserId to, Change change);
   // The user's live connections follow the conversation from `position` on; `skip` is left out.
   void follow(const ConversationPtr& conversation, const UserId& user, int64_t position, stream::OutletId skip = 0);
-  void unfollow(const ConversationPtr& conversation, const UserId& user);
+  void unfollow(const ConversationPtr& conversation, const UserId& user, int64_t removal_seq);
   stream::FollowRequest follow_request(const Conversation& conversation, int64_t position) const;
 
   struct OwnNews {

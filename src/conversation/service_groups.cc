@@ -405,7 +405,7 @@ Task<Status> Service::drop_member(ConversationPtr conversation, Caller caller, L
   }
   conversation->details.deleted = conversation->details.deleted || last;
   // Before the entry goes out: who is removed gets nothing more, not even this.
-  unfollow(conversation, user);
+  unfollow(conversation, user, outcome->entries.front().appended.seq);
   for (const Stored& stored : outcome->entries) {
     tell(*conversation, stored, caller);
   }

@@ -37,6 +37,7 @@ struct Fanout::OwnerState {
   Instant last_publish{};
   bool in_recent = false;
   std::map<int64_t, Delivery> parked;  // came before a lower number did
+  std::deque<Delivery> expelled;       // for those who join with an older snapshot; kept as long as the head is
 };
 
 // What one worker knows: the streams it owns, and those that its outlets follow.
@@ -109,8 +110,8 @@ void Fanout::signal(const StreamRef& stream, Frame frame, OutletId origin, std::
   accept(Delivery{stream, Delivery::Kind::signal, 0, origin, std::move(frame), std::move(user)});
 }
 
-void Fanout::expel(const StreamRef& stream, UserKey user) {
-  accept(Delivery{stream, Delivery::Kind::expel, 0, 0, {}, std::move(user)});
+void Fanout::expel(const StreamRef& stream, UserKey user, int64_t seq) {
+  accept(Delivery{stream, Delivery::Kind::expel, seq, 0, {}, std::move(user)});
 }
 
 void Fanout::accept(Delivery delivery) {
@@ -120,7 +121,8 @@ void Fanout::accept(Delivery delivery) {
     return;
   }
   WorkerState& worker = here();
-  if (delivery.kind == Delivery::Kind::signal || delivery.kind == Delivery::Kind::expel) {
+  const bool expels = delivery.kind == Delivery::Kind::expel;
+  if (delivery.kind == Delivery::Kind::signal || (expels && delivery.seq == INT64_MAX)) {
     const auto found = worker.owned.find(delivery.stream.id);
     if (found != worker.owned.end()) {
       forward(found->second, delivery);
@@ -128,13 +130,14 @@ void Fanout::accept(Delivery delivery) {
     return;
   }
   OwnerState& state = owner_state(worker, delivery.stream.id);
-  state.last_publish = worker.worker.now();
-  if (!state.in_recent) {
-    state.in_recent = true;
-    worker.recent.push_back({state.id, state.last_publish});
-    if (!worker.forget_timer.armed()) {
-      worker.worker.arm(worker.forget_timer, kRememberPublished);
+  remember(worker, state);
+  if (expels) {
+    forward(state, delivery);
+    if (state.expelled.size() == LocalStream::kExpelledMax) {
+      state.expelled.pop_front();
     }
+    state.expelled.push_back(std::move(delivery));
+    return;
   }
   if (state.workers == 0) {
     state.head = std::max(state.head, delivery.seq);
@@ -153,6 +156,29 @@ void Fanout::accept(Delivery delivery) {
     worker.holes.push_back(state.id);
     if (!worker.hole_timer.armed()) {
       worker.worker.arm(worker.hole_timer, kHoleWait);
+    }
+  }
+}
+
+void Fanout::remember(WorkerState& owner, OwnerState& state) {
+  state.last_publish = owner.worker.now();
+  if (!state.in_recent) {
+    state.in_recent = true;
+    owner.recent.push_back({state.id, state.last_publish});
+    if (!owner.forget_timer.armed()) {
+      owner.worker.arm(owner.forget_timer, kRememberPublished);
+    }
+  }
+}
+
+// Behind the answer to a join: the joiner's snapshot may be from before somebody was expelled.
+void Fanout::expel_late(const OwnerState& state, int worker) {
+  Worker& follower = workers_.at(worker);
+  for (const Delivery& delivery : state.expelled) {
+    if (follower.is_current()) {
+      arrive(delivery);
+    } else {
+      follower.post([this, copy = std::make_unique<Delivery>(delivery)] { arrive(*copy); });
     }
   }
 }
@@ -198,9 +224,16 @@ void Fanout::arrive(const Delivery& delivery) {
       }
       return;
     case Delivery::Kind::expel:
+      if (delivery.seq != INT64_MAX) {
+        if (stream.expelled.size() == LocalStream::kExpelledMax) {
+          stream.expelled.pop_front();
+        }
+        stream.expelled.push_back({*delivery.user, delivery.seq});
+      }
       for (size_t i = stream.followers.size(); i-- > 0;) {
         Subscriber& subscriber = *stream.followers[i].subscriber;
-        if (delivery.user->user.empty() || subscriber.outlet().user() == *delivery.user) {
+        if (stream.followers[i].since < delivery.seq &&
+            (delivery.user->user.empty() || subscriber.outlet().user() == *delivery.user)) {
           const bool last = stream.followers.size() == 1;
           subscriber.expelled(stream);
           if (last) {
@@ -344,6 +377,7 @@ void Fanout::join(const StreamRef& ref, int worker, uint64_t generation, int64_t
     return;
   }
   answer_join(ref.id, worker, generation, state.head);
+  expel_late(state, worker);
 }
 
 // Direct on the own worker, as forward() is: what is forwarded after the answer must not overtake it.
@@ -376,6 +410,7 @@ Task<> Fanout::join_from_store(StreamRef ref, int worker, uint64_t generation) {
     state.head = row.ok() ? row->head : int64_t{0};
   }
   answer_join(ref.id, worker, generation, state.head);
+  expel_late(owner_state(here_state, ref.id), worker);
   release_in_order(owner_state(here_state, ref.id));
 }
 
@@ -413,6 +448,7 @@ void Fanout::forget_old(WorkerState& owner) {
       continue;
     }
     state.in_recent = false;
+    state.expelled.clear();
     if (state.workers == 0) {
       owner.owned.erase(found);
     }

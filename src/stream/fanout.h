@@ -63,7 +63,13 @@ struct LocalStream {
     Subscriber* subscriber;
     uint32_t slot;  // index of this stream in the subscriber's list
     bool lagging;
+    int64_t since;  // head of the snapshot that it was made from
   };
+  struct Expelled {
+    UserKey user;
+    int64_t seq;
+  };
+  static constexpr size_t kExpelledMax = 64;  // the oldest are forgotten
 
   StreamRef ref;
   StreamKey key;
@@ -72,6 +78,7 @@ struct LocalStream {
   uint64_t generation = 0;  // tells the answer to this join from one to an earlier one
   std::vector<Follower> followers;
   std::deque<Frame> tail;     // frames of the newest entries, the last one is `head`'s
+  std::deque<Expelled> expelled;  // who may not follow with a snapshot from before entry `seq`
 };
 
 struct FanoutOptions {
@@ -94,8 +101,9 @@ class Fanout {
   // Something that may be lost, to the followers but those of `except` (a user) and `origin`.
   void signal(const StreamRef& stream, Frame frame, OutletId origin = 0, std::optional<UserId> except = {});
   // The user's outlets follow the stream no longer; nothing published after this call reaches them. An empty user:
-  // nobody does.
-  void expel(const StreamRef& stream, UserKey user);
+  // nobody does. `seq`: the entry that says so; then an outlet that still comes with a snapshot from before it is
+  // expelled as well, and one that comes with a newer one is not.
+  void expel(const StreamRef& stream, UserKey user, int64_t seq = INT64_MAX);
 
  private:
   friend class Subscriber;
@@ -110,6 +118,8 @@ class Fanout {
   void leave(LocalStream& stream);
 
   void accept(Delivery delivery);                   // on the owner
+  void remember(WorkerState& owner, OwnerState& state);
+  void expel_late(const OwnerState& state, int worker);
   void release_in_order(OwnerState& state);         // on the owner
   void forward(OwnerState& state, const Delivery&);  // on the owner
   void arrive(const Delivery& delivery);            // on a worker with followers

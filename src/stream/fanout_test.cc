@@ -179,6 +179,27 @@ TEST_P(FanoutTest, ExpellingNobodyInParticularExpelsAll) {
   EXPECT_THAT(got(bob, 0), ElementsAre());
 }
 
+// Its connection was being opened when the user was removed: the snapshot still says that it may follow.
+TEST_P(FanoutTest, ASnapshotFromBeforeTheRemovalFollowsNothing) {
+  const int64_t before = commit(stream_);
+  const int64_t removal = commit(stream_);
+  run_on(workers_.at(stream_.owner), [&] {
+    fanout_->expel(stream_, UserKey(TenantId("t"), UserId("alice")), removal);
+    fanout_->publish(stream_, removal, Frame::text(entry_text(removal)));
+  });
+  Follower& late = make_follower(GetParam().follower, "alice");
+  begin(late, {request(stream_, before, before)});
+  EXPECT_THAT(got(late, 1), ElementsAre("synced"));
+  Follower& back = make_follower(GetParam().follower, "alice");
+  begin(back, {request(stream_, removal, removal)});
+  Follower& late_again = make_follower(GetParam().follower, "alice");
+  begin(late_again, {request(stream_, before, before)});
+  commit_and_publish(stream_);
+  EXPECT_THAT(got(back, 2), ElementsAre("synced", "e3"));
+  EXPECT_THAT(got(late, 1), ElementsAre("synced"));
+  EXPECT_THAT(got(late_again, 1), ElementsAre("synced"));
+}
+
 TEST_P(FanoutTest, AnExpelledFollowerGetsNothingOfThePageOnItsWay) {
   Follower& follower = make_follower(GetParam().follower);
   block_reader();

@@ -65,11 +65,17 @@ void Subscriber::follow(const FollowRequest& request) {
 
 void Subscriber::add(const FollowRequest& request, bool initial) {
   LocalStream& stream = engine_.fanout_.local_stream(request.ref, request.key, request.head, request.as_of);
+  const bool expelled = std::any_of(stream.expelled.begin(), stream.expelled.end(), [&](const auto& one) {
+    return one.user == outlet_.user() && request.head < one.seq;
+  });
+  if (expelled) {
+    return;  // it is followed by others here: a stream that nobody follows yet knows of nobody
+  }
   // A position ahead of the head that this worker knows: the entries up to it are on their way here and are not needed.
   const bool ahead = !stream.joining && request.position > stream.head;
   const bool lagging = stream.joining || request.position != stream.head || request.head > stream.head;
   followed_.push_back({&stream, static_cast<uint32_t>(stream.followers.size())});
-  stream.followers.push_back({this, static_cast<uint32_t>(followed_.size() - 1), lagging});
+  stream.followers.push_back({this, static_cast<uint32_t>(followed_.size() - 1), lagging, request.head});
   if (lagging) {
     catch_up().lags.push_back({&stream, request.position, initial && !ahead, request.head, {}});
     if (!stream.joining) {

@@ -241,7 +241,7 @@ class Checker {
     const bool inside = mine != stays.end() && std::any_of(mine->second.begin(), mine->second.end(), [&](const Stay& stay) {
                           return stay.from <= sight.seq && sight.seq < stay.until;
                         });
-    if (!inside && !was_opening_at_removal(device, sight)) {
+    if (!inside) {
       complain("I10 not a member there: " + at);
     }
     if (!stream->owner.empty()) {
@@ -262,24 +262,6 @@ class Checker {
         complain("I3 another text: " + at + " " + sight.content.substr(0, 60));
       }
     }
-  }
-
-  // Known: a connection that follows the conversation while its user is being put out of it may still get what is published
-  // until it hears of that (docs/reliability.md).
-  bool was_opening_at_removal(const DeviceHistory& device, const Sight& sight) const {
-    int64_t opened_ms = 0;
-    int64_t synced_ms = INT64_MAX;
-    for (const Sight& one : device.sights) {
-      if (one.connection == sight.connection && one.kind == Sight::Kind::opened) {
-        opened_ms = one.at_ms;
-      } else if (one.connection == sight.connection && one.kind == Sight::Kind::synced) {
-        synced_ms = one.at_ms;
-      }
-    }
-    return std::any_of(history_.changes.begin(), history_.changes.end(), [&](const MemberChange& change) {
-      return change.stream == sight.stream && change.user == device.user && change.removed &&
-             (change.answered_ms == 0 || change.answered_ms >= opened_ms) && change.asked_ms <= synced_ms;
-    });
   }
 
   // On a connection that was opened after the removal was answered nothing of the conversation comes, whatever its

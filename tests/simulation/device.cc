@@ -320,14 +320,15 @@ void Device::own(simdjson::dom::object frame) {
     return;
   }
   Command& command = history_.commands[found->second];
-  if (waiting_.erase(id) == 0) {  // it was repeated while its answer was on the way
-    if (command.state == Command::State::acknowledged && command.seq != number_of(frame, "seq")) {
+  waiting_.erase(id);
+  if (command.state == Command::State::acknowledged) {  // it was repeated while its answer was on the way
+    if (command.seq != number_of(frame, "seq")) {
       trace_.notes.push_back("I2 " + user() + "." + name() + ": " + id + " was answered as " +
                              std::to_string(command.seq) + " and as " + std::to_string(number_of(frame, "seq")));
     }
     return;
   }
-  command.state = Command::State::acknowledged;
+  command.state = Command::State::acknowledged;  // also after a refusal, of the one that was sent before it could be done
   command.stream = text_of(frame, "conversation_id");
   command.seq = number_of(frame, "seq");
   Sight sight{.kind = Sight::Kind::own, .at_ms = world_.now_ms(), .connection = connection_};
@@ -360,6 +361,9 @@ void Device::error(simdjson::dom::object frame) {
     if (code == "not_found") {
       for (Asked& one : asked_) {
         one.cursors.clear();  // an ack before them may be the one that was refused
+      }
+      for (auto& [stream, one] : views_) {
+        one.confirmed = 0;
       }
     }
     if (code == "invalid_field" || code == "internal" || code == "invalid_frame" || code == "missing_field") {

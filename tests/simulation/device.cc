@@ -130,7 +130,7 @@ void Device::connect() {
   online.clear();
   decoder_ = std::make_unique<gateway::FrameDecoder>(kLimits, gateway::Side::client);
   for (auto& [name, one] : views_) {
-    one.confirmed = 0;
+    one.confirmed = one.unrefused = 0;
     one.newest = 0;
   }
   out_ = "GET /api/v1/ws/connect?device_id=" + name() + (auto_ack_ ? "&ack=auto" : "") +
@@ -363,7 +363,7 @@ void Device::error(simdjson::dom::object frame) {
         one.cursors.clear();  // an ack before them may be the one that was refused
       }
       for (auto& [stream, one] : views_) {
-        one.confirmed = 0;
+        one.unrefused = 0;
       }
     }
     if (code == "invalid_field" || code == "internal" || code == "invalid_frame" || code == "missing_field") {
@@ -510,7 +510,7 @@ void Device::confirm(bool and_ask) {
     // One frame for each, so that a stream that is not followed any more harms no other. Only what came on this
     // connection as well: else it may not follow it yet.
     if (!auto_ack_ && one.floor && one.newest > 0 && *one.floor > one.confirmed) {
-      one.confirmed = *one.floor;
+      one.confirmed = one.unrefused = *one.floor;
       std::string json;
       JsonWriter(json)
           .begin()
@@ -519,8 +519,8 @@ void Device::confirm(bool and_ask) {
           .end();
       send(json);
     }
-    if (one.confirmed > 0) {
-      asked.cursors[stream] = one.confirmed;
+    if (one.unrefused > 0) {
+      asked.cursors[stream] = one.unrefused;
     }
   }
   if (and_ask) {

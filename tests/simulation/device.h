@@ -38,6 +38,7 @@ struct View {
   };
   std::map<int64_t, Change> changes;  // the newest of each message; an own message may be answered after its edit came
   int64_t confirmed = 0;  // the last `ack` of this connection
+  int64_t unrefused = 0;  // the same, as long as no ack was refused since
   int64_t newest = 0;     // the highest number pushed on this connection
   int64_t sure = 0;       // a cursor that the server is known to have taken, until it crashes
 

@@ -24,7 +24,8 @@ FAST_PRESENCE = {"presence.grace": "0s"}
 # fault -> the invariant that has to be named, settings, kills
 FAULTS = {
     "drop_after_ack": ("I1", {}, 0),
-    "ack_before_commit/3": ("I1", {}, 6),
+    # Seen as a message that a kill loses, if it comes in time, or as a cursor that was confirmed and is not stored yet.
+    "ack_before_commit/1": (("I1", "I4"), {}, 6),
     "fan_out_before_commit": ("I", {}, 0),
     "deliver_twice/50": ("I2", {}, 0),
     "swap_two_seqs/1": ("I3", {}, 0),
@@ -81,7 +82,8 @@ async def test_an_honest_server_gives_back_what_it_took(own_server):
 
 async def close_all():
     """The checker is the judge here, not the harness, which knows nothing of members that leave and return."""
-    await asyncio.gather(*[client.close() for client in Client.opened if not client.is_closed])
+    await asyncio.gather(*[client.close() for client in Client.opened if not client.is_closed],
+                         return_exceptions=True)  # some of the servers are gone
     Client.opened.clear()
 
 

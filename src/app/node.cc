@@ -349,6 +349,7 @@ Status Node::operate(const OperationRequest& request, const OperationAnswer& ans
   const Operated node{.config = parts.config,
                       .store = *parts.store,
                       .workers = *parts.workers,
+                      .account = *parts.account,
                       .sessions = *parts.sessions,
                       .devices = *parts.devices,
                       .conversations = *parts.conversations,

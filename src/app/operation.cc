@@ -33,19 +33,19 @@ Status backup(const Operated& node, const OperationRequest& request, const Opera
   return {};
 }
 
-using UserOperation = Status (*)(const Operated&, const UserKey&, const OperationAnswer&);
+using Operation = Status (*)(const Operated&, const OperationRequest&, const OperationAnswer&);
 
-Status for_user(UserOperation operation, const Operated& node, const OperationRequest& request,
+Status for_user(Operation operation, const Operated& node, const OperationRequest& request,
                 const OperationAnswer& answer) {
   if (!is_valid_id(request.user.user.str()) || !is_valid_id(request.user.tenant.str())) {
     return invalid_field("user", "user and tenant are 1 to 128 bytes without control characters");
   }
-  return operation(node, request.user, answer);
+  return operation(node, request, answer);
 }
 
 struct Row {
   std::string_view command;
-  Status (*run)(const Operated&, const OperationRequest&, const OperationAnswer&);
+  Operation run;
 };
 constexpr Row kRows[] = {
     {"migrate", [](const auto& node, const auto&, const auto& answer) { return migrate(node, answer); }},
@@ -64,6 +64,7 @@ std::string to_json(const OperationRequest& request) {
       .field("command", request.command)
       .field("file", request.file)
       .field("force", request.force)
+      .field("revoke", request.revoke)
       .field("user", request.user.user.str())
       .field("tenant", request.user.tenant.str())
       .end();
@@ -97,9 +98,11 @@ Result<OperationRequest> parse_operation(std::string_view line) {
   take("user", user, false);
   take("tenant", tenant, false);
   request.user = UserKey(TenantId(tenant), UserId(user));
-  const auto error = object["force"].get(request.force);
-  if (error != simdjson::SUCCESS && error != simdjson::NO_SUCH_FIELD) {
-    status = invalid_field("force", "force must be true or false");
+  for (const auto& [name, flag] : {std::pair("force", &request.force), std::pair("revoke", &request.revoke)}) {
+    const auto error = object[name].get(*flag);
+    if (error != simdjson::SUCCESS && error != simdjson::NO_SUCH_FIELD) {
+      status = invalid_field(name, std::string(name) + " must be true or false");
+    }
   }
   if (!status.ok()) {
     return status.error();

@@ -24,6 +24,7 @@ struct Operated {
   const Config& config;
   const Store& store;
   WorkerPool& workers;
+  account::Account& account;
   session::Sessions& sessions;
   device::Devices& devices;
   conversation::Conversations& conversations;
@@ -39,6 +40,7 @@ struct OperationRequest {
   std::string file;     // backup: absolute path
   bool force = false;   // backup: replaces the file
   UserKey user;         // export-user, erase-user
+  bool revoke = false;  // erase-user: refuses the user's tokens as well
 };
 
 std::string to_json(const OperationRequest& request);
@@ -51,8 +53,8 @@ struct OperationAnswer {
 };
 
 // `tidemark export-user` and `erase-user` (operation_export.cc, operation_erase.cc).
-Status export_user(const Operated& node, const UserKey& user, const OperationAnswer& answer);
-Status erase_user(const Operated& node, const UserKey& user, const OperationAnswer& answer);
+Status export_user(const Operated& node, const OperationRequest& request, const OperationAnswer& answer);
+Status erase_user(const Operated& node, const OperationRequest& request, const OperationAnswer& answer);
 
 // For `tidemark top`: one line of JSON (operation_stats.cc).
 Status print_stats(const Operated& node, const OperationAnswer& answer);

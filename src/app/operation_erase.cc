@@ -14,19 +14,21 @@ namespace {
 
 constexpr auto kPauseMin = std::chrono::milliseconds(2);
 constexpr int kPauseFactor = 2;  // at most a third of the time is the erasure's
+constexpr const char* kActor = "tidemark.sock";  // who asks is known to the system, not here
 constexpr auto kGoneWithin = std::chrono::seconds(10);
 
 // One erasure. Owner: the thread of the operation.
 class Erasure {
  public:
-  Erasure(const Operated& node, UserKey user, const OperationAnswer& answer)
+  Erasure(const Operated& node, const OperationRequest& request, const OperationAnswer& answer)
       : node_(node),
-        user_(std::move(user)),
+        user_(request.user),
+        revoke_(request.revoke),
         answer_(answer),
         pseudonym_("erased-" + make_uuid7(node.clock, node.random).str()) {}
 
   Status run() {
-    for (const auto part : {&Erasure::close_sessions, &Erasure::leave_conversations, &Erasure::erase_entries,
+    for (const auto part : {&Erasure::note, &Erasure::revoke, &Erasure::close_sessions, &Erasure::leave_conversations, &Erasure::erase_entries,
                             &Erasure::forget_devices, &Erasure::forget_sessions, &Erasure::wipe}) {
       if (const Status done = (this->*part)(); !done.ok()) {
         return done;
@@ -72,6 +74,44 @@ class Erasure {
       const auto took = std::chrono::steady_clock::now() - begin;
       std::this_thread::sleep_for(std::max<std::chrono::nanoseconds>(kPauseFactor * took, kPauseMin));
     }
+  }
+
+  account::AuditRecord record(const char* action, std::string target) const {
+    account::AuditRecord record;
+    record.at = node_.clock.unix_ms();
+    record.tenant = user_.tenant;
+    record.actor = kActor;
+    record.action = action;
+    record.target = std::move(target);
+    return record;
+  }
+
+  // The audit log says that somebody was erased, and not who.
+  Status note() {
+    const account::AuditRecord erased = record("user.erase", "user " + pseudonym_);
+    const Status stored = node_.store.database->write_now([&](storage::Transaction& tx) -> Status {
+      account::store_audit(tx, erased);
+      return {};
+    });
+    if (stored.ok()) {
+      account::log_audit(erased);
+    }
+    return stored;
+  }
+
+  // First, so that nobody comes back with an old token while the rest goes on.
+  Status revoke() {
+    if (!revoke_) {
+      return {};
+    }
+    account::Revocation revocation;
+    revocation.kind = account::RevocationKind::user;
+    revocation.tenant = user_.tenant;
+    revocation.subject = user_.user.str();
+    const auto revoked = wait_on<Result<account::Revocation>>(worker(), [&] {
+      return node_.account.revoke(revocation, record("revocation.create", "user " + user_.user.str()));
+    });
+    return revoked.ok() ? Status() : Status(revoked.error());
   }
 
   Status close_sessions() {
@@ -154,6 +194,7 @@ class Erasure {
 
   const Operated& node_;
   const UserKey user_;
+  const bool revoke_;
   const OperationAnswer& answer_;
   const std::string pseudonym_;
   conversation::EraseProgress progress_;
@@ -163,15 +204,16 @@ class Erasure {
 
 }  // namespace
 
-Status erase_user(const Operated& node, const UserKey& user, const OperationAnswer& answer) {
-  log_info("erasure.started", {{"tenant", user.tenant.str()}});
-  Erasure erasure(node, user, answer);
+Status erase_user(const Operated& node, const OperationRequest& request, const OperationAnswer& answer) {
+  const std::string& tenant = request.user.tenant.str();
+  log_info("erasure.started", {{"tenant", tenant}});
+  Erasure erasure(node, request, answer);
   const Status done = erasure.run();
   if (!done.ok()) {
-    log_warn("erasure.failed", {{"tenant", user.tenant.str()}, {"error", done.error().text}});
+    log_warn("erasure.failed", {{"tenant", tenant}, {"error", done.error().text}});
     return done;
   }
-  log_info("erasure.done", {{"tenant", user.tenant.str()}});
+  log_info("erasure.done", {{"tenant", tenant}});
   answer.print(erasure.report());
   return {};
 }

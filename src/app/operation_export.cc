@@ -39,7 +39,8 @@ Status print_part(const Operated& node, const UserKey& user, const storage::Pers
 
 }  // namespace
 
-Status export_user(const Operated& node, const UserKey& user, const OperationAnswer& answer) {
+Status export_user(const Operated& node, const OperationRequest& request, const OperationAnswer& answer) {
+  const UserKey& user = request.user;
   std::string head;
   JsonWriter(head)
       .begin()

@@ -7,7 +7,7 @@ import pytest
 from support import commands
 from support.chat import all_entries, all_messages, conversation, make_group, roles, set_role
 from support.names import text, unique, uniques
-from support.rest import assert_success
+from support.rest import assert_refused, assert_success, only_list
 
 
 def export(server, user, *more):
@@ -178,6 +178,31 @@ async def test_erase_leaves_others_and_other_tenants_alone(server):
         message = assert_success(server.api("GET", f"/messages/{sent['message_id']}", token))["message"]
         assert "deleted" not in message and message["from"] == client.user
         assert not client.is_closed
+
+
+async def test_revoke_refuses_the_tokens_as_well(own_server):
+    server = own_server()
+    alice, bob = uniques("alice", "bob")
+    old = server.token(alice)
+    a = await server.connect(alice, token=old)
+    await a.say(bob, content=text())
+    erase(server, alice, "--revoke")
+    await a.closed(4006)
+    assert_refused(server.api("GET", "/conversations", old), 401, "unauthorized")
+    server.kill()
+    server.restart()
+    assert_refused(server.api("GET", "/conversations", old), 401, "unauthorized")
+    assert_success(server.api("GET", "/conversations", bob))
+
+
+async def test_erasure_is_in_the_audit_log_without_the_id(own_server):
+    server = own_server()
+    (alice,) = uniques("alice")
+    report = erase(server, alice)
+    page = server.api("GET", "/admin/audit", server.token("root", roles=["admin"]))
+    (record,) = only_list(assert_success(page))
+    assert record["action"] == "user.erase" and record["target"] == f"user {report['erased_as']}"
+    assert alice not in json.dumps(record)
 
 
 async def test_erase_of_nobody(server):

@@ -22,6 +22,7 @@ struct ConversationOptions {
   std::chrono::milliseconds store_receipts_every{};
   std::chrono::milliseconds typing_ends{10000};
   size_t cached = 50000;  // conversations kept in memory per worker
+  std::chrono::seconds cached_for{60};  // after their last use
 };
 
 // One stream that a connection follows, with what planning its replay needs.

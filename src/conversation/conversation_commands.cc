@@ -92,7 +92,7 @@ std::vector<Followable> Conversations::followables(storage::Transaction& tx, con
   std::vector<Followable> result;
   for (const store::Followed& one : store::followed(tx, user)) {
     Followable item;
-    item.key = {user.tenant, stream::StreamKind::conversation, one.details.id.str()};
+    item.key = {user.tenant, stream::StreamKind::conversation, one.details.id.shared()};
     item.ref = {one.details.stream, service_->owner_index({user.tenant, one.details.id})};
     item.head = one.details.head;
     item.floor = one.details.floor;

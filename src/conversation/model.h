@@ -2,7 +2,6 @@
 #pragma once
 
 #include <coroutine>
-#include <deque>
 #include <map>
 #include <string>
 
@@ -86,32 +85,47 @@ class Gate {
     Gate* gate_;
   };
 
+  // Who waits. Lives in the waiting coroutine's frame.
+  struct Waiter {
+    std::coroutine_handle<> handle;
+    Waiter* next = nullptr;
+  };
   // `co_await gate.enter()` gives a Pass.
   auto enter() {
-    struct Awaiter {
-      Gate& gate;
+    struct Awaiter : Waiter {
+      explicit Awaiter(Gate& of) : gate(of) {}
       bool await_ready() { return !std::exchange(gate.busy_, true); }
-      void await_suspend(std::coroutine_handle<> waiting) { gate.waiting_.push_back(waiting); }
+      void await_suspend(std::coroutine_handle<> waiting) {
+        this->handle = waiting;
+        (gate.last_ == nullptr ? gate.first_ : gate.last_->next) = this;
+        gate.last_ = this;
+      }
       Pass await_resume() { return Pass(&gate); }
+
+      Gate& gate;
     };
-    return Awaiter{*this};
+    return Awaiter(*this);
   }
   bool busy() const { return busy_; }
 
  private:
   void leave() {
-    if (waiting_.empty()) {
+    if (first_ == nullptr) {
       busy_ = false;
       return;
     }
     // The gate stays busy: it is handed over. Posted, so that a long queue is no deep recursion.
-    const std::coroutine_handle<> next = waiting_.front();
-    waiting_.pop_front();
+    const std::coroutine_handle<> next = first_->handle;
+    first_ = first_->next;
+    if (first_ == nullptr) {
+      last_ = nullptr;
+    }
     Worker::current()->post([next] { next.resume(); });
   }
 
   bool busy_ = false;
-  std::deque<std::coroutine_handle<>> waiting_;
+  Waiter* first_ = nullptr;
+  Waiter* last_ = nullptr;
 };
 
 // `<conversation id>.<seq>`: names a message and says where it is.

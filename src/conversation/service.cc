@@ -10,6 +10,13 @@ namespace tidemark::conversation {
 
 using storage::Transaction;
 
+namespace {
+
+constexpr auto kUnusedStep = std::chrono::milliseconds(500);
+constexpr size_t kUnusedSteps = 100;
+
+}  // namespace
+
 Service::Shard::Shard(Service& of_service, Worker& of)
     : self(of_service),
       worker(of),
@@ -28,6 +35,10 @@ Service::Shard::Shard(Service& of_service, Worker& of)
       index_timer([](void* context) {
         auto* const shard = static_cast<Shard*>(context);
         shard->self.hand_to_index(*shard);
+      }, this),
+      unused_timer([](void* context) {
+        auto* const shard = static_cast<Shard*>(context);
+        shard->self.drop_unused(*shard);
       }, this) {}
 
 int64_t request_hash(std::initializer_list<std::string_view> parts) {
@@ -83,6 +94,9 @@ Task<Result<Service::Changing>> Service::open_to_send(ConversationKey key) {
     conversation->key = key;
     here.conversations[key] = conversation;
     trim(here);
+    if (!here.unused_timer.armed()) {
+      here.worker.arm(here.unused_timer, kUnusedStep);
+    }
   }
   conversation->used_at = here.worker.now();
   if (conversation->loaded && conversation->exists && !conversation->gate.busy()) {
@@ -161,6 +175,27 @@ void Service::trim(Shard& here) {
   for (size_t i = 0; i < drop; ++i) {
     const ConversationKey key = (*idle[i])->key;
     here.conversations.erase(key);
+  }
+}
+
+// Looks at all conversations within 50 s, a few at each call, so that no turn is long.
+void Service::drop_unused(Shard& here) {
+  const Instant limit = here.worker.now() - options_->cached_for;
+  const size_t steps = here.conversations.bucket_count() / kUnusedSteps + 1;
+  std::vector<ConversationKey> unused;
+  for (size_t i = 0; i < steps; ++i) {
+    const size_t bucket = here.next_bucket++ % here.conversations.bucket_count();
+    for (auto it = here.conversations.cbegin(bucket); it != here.conversations.cend(bucket); ++it) {
+      if (it->second.use_count() == 1 && !it->second->gate.busy() && it->second->used_at <= limit) {
+        unused.push_back(it->first);
+      }
+    }
+  }
+  for (const ConversationKey& key : unused) {
+    here.conversations.erase(key);
+  }
+  if (!here.conversations.empty()) {
+    here.worker.arm(here.unused_timer, kUnusedStep);
   }
 }
 
@@ -257,7 +292,7 @@ command::Reply Service::sent(const Conversation& conversation, const Stored& sto
 stream::FollowRequest Service::follow_request(const Conversation& conversation, int64_t position) const {
   stream::FollowRequest request;
   request.ref = conversation.ref(owner_index(conversation.key));
-  request.key = {conversation.key.tenant, stream::StreamKind::conversation, conversation.key.conversation.str()};
+  request.key = {conversation.key.tenant, stream::StreamKind::conversation, conversation.key.conversation.shared()};
   request.head = conversation.details.head;
   request.as_of = Worker::current()->now();
   request.position = position;
@@ -288,7 +323,7 @@ void Service::unfollow(const ConversationPtr& conversation, const UserId& user, 
   const UserKey key{conversation->key.tenant, user};
   engine_.fanout().expel(conversation->ref(owner_index(conversation->key)), key, removal_seq);
   stream::StreamKey stream{conversation->key.tenant, stream::StreamKind::conversation,
-                           conversation->key.conversation.str()};
+                           conversation->key.conversation.shared()};
   // Connections that are just being opened follow nothing yet: they are told by themselves.
   sessions_.home_of(key).post(
       [this, moved = std::make_unique<std::pair<UserKey, stream::StreamKey>>(key, std::move(stream))] {

@@ -15,7 +15,7 @@ namespace tidemark::conversation {
 // A conversation in memory. Owner: the worker that its id hashes to.
 //
 // A copy of what is stored: members and details change only after the commit that changes them has returned, under the
-// gate. Kept while it is used and, up to a limit, after.
+// gate. Kept while it is used and, up to a limit, for a while after: following a conversation needs no copy of it.
 struct Conversation {
   ConversationKey key;
   Details details;
@@ -199,6 +199,7 @@ class Service {
   void hand_to_index(Shard& shard);
   Task<> catch_up_index();
   void trim(Shard& shard);
+  void drop_unused(Shard& shard);
   static Result<stream::Page> read_page(storage::Transaction& tx, const stream::PageRequest& request);
 
   WorkerPool& workers_;
@@ -235,6 +236,8 @@ struct Service::Shard {
   Timer tell_timer;
   Timer typing_timer;
   Timer index_timer;
+  Timer unused_timer;
+  size_t next_bucket = 0;  // of `conversations`, to be looked at by drop_unused()
 };
 
 // The fields of a request as one number: tells a retry from another request under the same id.

@@ -9,21 +9,25 @@
 #include <string_view>
 #include <utility>
 
+#include "core/shared_text.h"
+
 namespace tidemark {
 
 template <class Tag>
 class NamedId {
  public:
   NamedId() = default;
+  explicit NamedId(SharedText text) : text_(std::move(text)) {}
   explicit NamedId(std::string text) : text_(std::move(text)) {}
 
-  const std::string& str() const { return text_; }
+  const std::string& str() const { return text_.str(); }
+  const SharedText& shared() const { return text_; }
   bool empty() const { return text_.empty(); }
   friend bool operator==(const NamedId&, const NamedId&) = default;
   friend auto operator<=>(const NamedId&, const NamedId&) = default;
 
  private:
-  std::string text_;
+  SharedText text_;
 };
 
 using TenantId = NamedId<struct TenantTag>;

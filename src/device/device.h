@@ -54,7 +54,7 @@ class Devices {
   void set_confirm_listener(ConfirmListener listener) { listener_ = std::move(listener); }
 
   stream::StreamRef own_ref(const UserKey& user, stream::StreamId id) const;
-  static stream::StreamKey own_key(const UserKey& user) { return {user.tenant, stream::StreamKind::self, user.user.str()}; }
+  static stream::StreamKey own_key(const UserKey& user) { return {user.tenant, stream::StreamKind::self, user.user.shared()}; }
 
   // Everything up to `seq` is safe on the device. Any worker; stored with the next batch.
   void confirm(const UserKey& user, const DeviceId& device, const stream::StreamRef& stream,

@@ -12,13 +12,14 @@ using command::Reply;
 using command::Request;
 using session::Connection;
 
-// Owner: the user's home worker.
+// Owner: the user's home worker. Kept only while it says more than the user's connections do: most users are watched by
+// nobody and are online because they have a connection.
 struct Presence::UserState {
-  UserState(Shard& of, UserKey key);
+  UserState(Shard& of, UserKey key, bool is_online);
 
   Shard& shard;
   UserKey user;
-  bool online = false;
+  bool online;
   int64_t last_seen = 0;  // 0: not known here, the sessions know
   std::vector<Watcher> watchers;
   struct Leaving {
@@ -33,18 +34,23 @@ struct Presence::UserState {
 struct Presence::Shard {
   Shard(Presence& presence, Worker& of) : self(presence), worker(of) {}
 
-  UserState& state(const UserKey& user) {
+  // `online`: what is known of a user whose state is not kept.
+  UserState& state(const UserKey& user, bool online) {
     auto& slot = users[user];
     if (!slot) {
-      slot = std::make_unique<UserState>(*this, user);
+      slot = std::make_unique<UserState>(*this, user, online);
     }
     return *slot;
   }
-  // A state that says nothing is not kept.
+  UserState* find(const UserKey& user) {
+    const auto found = users.find(user);
+    return found == users.end() ? nullptr : found->second.get();
+  }
+  bool is_connected(const UserKey& user) const { return !self.sessions_.connections_of(user).empty(); }
   void drop_if_empty(const UserKey& user) {
     const auto found = users.find(user);
-    if (found != users.end() && !found->second->online && found->second->watchers.empty() &&
-        found->second->leaving.empty()) {
+    if (found != users.end() && found->second->watchers.empty() && found->second->leaving.empty() &&
+        found->second->online == is_connected(user)) {
       users.erase(found);
     }
   }
@@ -56,9 +62,10 @@ struct Presence::Shard {
   std::unordered_map<stream::OutletId, std::vector<UserKey>> watches;
 };
 
-Presence::UserState::UserState(Shard& of, UserKey key)
+Presence::UserState::UserState(Shard& of, UserKey key, bool is_online)
     : shard(of),
       user(std::move(key)),
+      online(is_online),
       grace_timer(
           [](void* context) {
             auto& state = *static_cast<UserState*>(context);
@@ -111,17 +118,25 @@ std::string Presence::to_json(const View& view, bool as_frame) {
 
 void Presence::added(const UserKey& user, const Connection& connection, const std::vector<Connection>& all) {
   Shard& shard = home(user);
-  UserState& state = shard.state(user);
-  const bool returned = std::erase_if(state.leaving, [&](const auto& one) { return one.device == connection.device; }) > 0;
+  UserState* const state = shard.find(user);
+  const bool returned =
+      state != nullptr &&
+      std::erase_if(state->leaving, [&](const auto& one) { return one.device == connection.device; }) > 0;
   const auto of_device = std::count_if(all.begin(), all.end(),
                                        [&](const Connection& one) { return one.device == connection.device; });
   if (!returned && of_device == 1) {
     tell_devices(user, "device_online", connection.device);
   }
-  if (!state.online) {
-    state.online = true;
+  const bool was_online = state != nullptr ? state->online : all.size() > 1;
+  if (!was_online) {
     changes_.add();
-    tell_watchers(user, state);
+  }
+  if (state != nullptr) {
+    state->online = true;
+    if (!was_online) {
+      tell_watchers(user, *state);
+    }
+    shard.drop_if_empty(user);
   }
 }
 
@@ -129,12 +144,13 @@ void Presence::removed(const UserKey& user, const Connection& connection, const 
                        CloseCode code) {
   Shard& shard = home(user);
   forget_watches(user, connection.id);
+  UserState& state = shard.state(user, true);
+  // Replaced: added() comes next, for the newer connection. Held: online until the node has gone.
   if (code == CloseCode::replaced || held_.load() || TIDEMARK_FAULT(ghost_presence)) {
     return;
   }
   const bool others = std::any_of(left.begin(), left.end(),
                                   [&](const Connection& one) { return one.device == connection.device; });
-  UserState& state = shard.state(user);
   if (!others) {
     const bool clean = code == CloseCode::normal || code == CloseCode::going_away;
     state.leaving.push_back({connection.device, shard.worker.now() + (clean ? std::chrono::milliseconds(0) : options_->grace)});
@@ -207,12 +223,9 @@ Presence::View Presence::view_now(const UserKey& user) {
   View view;
   view.user = user.user.str();
   Shard& shard = home(user);
-  const auto found = shard.users.find(user);
-  if (found == shard.users.end()) {
-    return view;
-  }
-  view.online = found->second->online;
-  view.last_seen = view.online ? clock_.unix_ms() : found->second->last_seen;
+  const UserState* const state = shard.find(user);
+  view.online = state != nullptr ? state->online : shard.is_connected(user);
+  view.last_seen = view.online ? clock_.unix_ms() : state != nullptr ? state->last_seen : 0;
   std::vector<DeviceId> devices;
   for (const Connection& connection : sessions_.connections_of(user)) {
     if (std::find(devices.begin(), devices.end(), connection.device) == devices.end()) {
@@ -352,7 +365,7 @@ Task<Result<Reply>> Presence::watch(Caller caller, Request request) {
   for (const std::string& user : users) {
     const UserKey target{self.tenant, UserId(user)};
     co_await sessions_.home_of(target).enter();
-    UserState& state = home(target).state(target);
+    UserState& state = home(target).state(target, home(target).is_connected(target));
     const bool known = std::any_of(state.watchers.begin(), state.watchers.end(),
                                    [&](const Watcher& one) { return one.connection.id == connection.id; });
     if (!known) {

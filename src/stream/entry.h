@@ -17,12 +17,14 @@ enum class StreamId : int64_t {};
 // What a client calls a stream: kind and name within a tenant. `@self` streams are named by the user id.
 struct StreamKey {
   StreamKey() = default;
-  StreamKey(TenantId of_tenant, StreamKind of_kind, std::string named)
+  StreamKey(TenantId of_tenant, StreamKind of_kind, SharedText named)
       : tenant(std::move(of_tenant)), kind(of_kind), name(std::move(named)) {}
+  StreamKey(TenantId of_tenant, StreamKind of_kind, std::string named)
+      : StreamKey(std::move(of_tenant), of_kind, SharedText(std::move(named))) {}
 
   TenantId tenant;
   StreamKind kind = StreamKind::conversation;
-  std::string name;
+  SharedText name;
   friend bool operator==(const StreamKey&, const StreamKey&) = default;
 };
 

@@ -36,8 +36,10 @@ struct Fanout::OwnerState {
   uint64_t workers = 0;   // bit set of the workers with followers
   Instant last_publish{};
   bool in_recent = false;
-  std::map<int64_t, Delivery> parked;  // came before a lower number did
-  std::deque<Delivery> expelled;       // for those who join with an older snapshot; kept as long as the head is
+  // Came before a lower number did; nearly always nothing.
+  using Parked = std::map<int64_t, Delivery>;
+  std::unique_ptr<Parked> parked;
+  std::vector<Delivery> expelled;  // for those who join with an older snapshot; kept as long as the head is
 };
 
 // What one worker knows: the streams it owns, and those that its outlets follow.
@@ -64,11 +66,11 @@ struct Fanout::WorkerState {
   std::deque<Recent> recent;       // owned streams that were published to, oldest first
   std::vector<StreamId> holes;     // owned streams that park entries
 
-  std::unordered_map<StreamKey, std::unique_ptr<LocalStream>> followed;
-  std::unordered_map<StreamId, LocalStream*> followed_by_id;
+  std::unordered_map<StreamId, LocalStream> followed;
   struct Kept {
     StreamId id;
     size_t bytes;
+    Instant since;
   };
   std::deque<Kept> kept;  // tail frames in the order they came
   size_t kept_bytes = 0;
@@ -134,7 +136,7 @@ void Fanout::accept(Delivery delivery) {
   if (expels) {
     forward(state, delivery);
     if (state.expelled.size() == LocalStream::kExpelledMax) {
-      state.expelled.pop_front();
+      state.expelled.erase(state.expelled.begin());
     }
     state.expelled.push_back(std::move(delivery));
     return;
@@ -146,13 +148,21 @@ void Fanout::accept(Delivery delivery) {
   if (delivery.seq <= state.head) {
     return;
   }
+  if (delivery.seq == state.head + 1 && state.head >= 0 && state.parked == nullptr) {
+    state.head = delivery.seq;
+    forward(state, delivery);
+    return;
+  }
   const int64_t seq = delivery.seq;
-  state.parked.emplace(seq, std::move(delivery));
+  if (state.parked == nullptr) {
+    state.parked = std::make_unique<OwnerState::Parked>();
+  }
+  state.parked->emplace(seq, std::move(delivery));
   if (state.head < 0) {
     return;  // a joiner is asking the store for the head: what its answer does not hold goes out then
   }
   release_in_order(state);
-  if (!state.parked.empty()) {
+  if (state.parked != nullptr) {
     worker.holes.push_back(state.id);
     if (!worker.hole_timer.armed()) {
       worker.worker.arm(worker.hole_timer, kHoleWait);
@@ -184,8 +194,11 @@ void Fanout::expel_late(const OwnerState& state, int worker) {
 }
 
 void Fanout::release_in_order(OwnerState& state) {
-  while (!state.parked.empty() && state.parked.begin()->first <= state.head + 1) {
-    auto node = state.parked.extract(state.parked.begin());
+  while (state.parked != nullptr && state.parked->begin()->first <= state.head + 1) {
+    auto node = state.parked->extract(state.parked->begin());
+    if (state.parked->empty()) {
+      state.parked.reset();
+    }
     if (node.key() == state.head + 1) {
       state.head = node.key();
       forward(state, node.mapped());
@@ -209,11 +222,11 @@ void Fanout::forward(OwnerState& state, const Delivery& delivery) {
 
 void Fanout::arrive(const Delivery& delivery) {
   WorkerState& worker = here();
-  const auto found = worker.followed_by_id.find(delivery.stream.id);
-  if (found == worker.followed_by_id.end()) {
+  const auto found = worker.followed.find(delivery.stream.id);
+  if (found == worker.followed.end()) {
     return;
   }
-  LocalStream& stream = *found->second;
+  LocalStream& stream = found->second;
   switch (delivery.kind) {
     case Delivery::Kind::signal:
       for (size_t i = 0; i < stream.followers.size(); ++i) {
@@ -226,7 +239,7 @@ void Fanout::arrive(const Delivery& delivery) {
     case Delivery::Kind::expel:
       if (delivery.seq != INT64_MAX) {
         if (stream.expelled.size() == LocalStream::kExpelledMax) {
-          stream.expelled.pop_front();
+          stream.expelled.erase(stream.expelled.begin());
         }
         stream.expelled.push_back({*delivery.user, delivery.seq});
       }
@@ -261,7 +274,7 @@ void Fanout::jump(LocalStream& stream, int64_t seq) {
     return;
   }
   const int64_t before = stream.head;
-  stream.tail.clear();
+  stream.tail.reset();
   stream.head = seq;
   for (size_t i = 0; i < stream.followers.size(); ++i) {
     stream.followers[i].subscriber->missed(stream, stream.followers[i], before);
@@ -294,54 +307,75 @@ void Fanout::hand_out(LocalStream& stream, const Delivery& delivery) {
 
 void Fanout::keep_tail(WorkerState& worker, LocalStream& stream, const Delivery& delivery) {
   if (delivery.kind == Delivery::Kind::rewrite) {
-    stream.tail.clear();
+    stream.tail.reset();
   }
-  stream.tail.push_back(delivery.frame);
-  if (stream.tail.size() > options_.tail_entries) {
-    stream.tail.pop_front();
+  if (stream.tail == nullptr) {
+    stream.tail = std::make_unique<std::deque<LocalStream::Recent>>();
   }
-  worker.kept.push_back({delivery.stream.id, delivery.frame.size()});
+  stream.tail->push_back({delivery.frame, worker.worker.now()});
+  if (stream.tail->size() > options_.tail_entries) {
+    stream.tail->pop_front();
+  }
+  worker.kept.push_back({delivery.stream.id, delivery.frame.size(), worker.worker.now()});
   worker.kept_bytes += delivery.frame.size();
+  if (!worker.forget_timer.armed()) {
+    worker.worker.arm(worker.forget_timer, kRememberPublished);
+  }
   // Counting what streams have dropped themselves as still kept errs on the side of less memory.
   while (worker.kept_bytes > options_.tail_bytes || worker.kept.size() > options_.tail_bytes / 128) {
     const auto oldest = worker.kept.front();
     worker.kept.pop_front();
     worker.kept_bytes -= oldest.bytes;
-    const auto found = worker.followed_by_id.find(oldest.id);
-    if (found != worker.followed_by_id.end() && !found->second->tail.empty()) {
-      found->second->tail.pop_front();
+    const auto found = worker.followed.find(oldest.id);
+    if (found != worker.followed.end() && found->second.tail != nullptr) {
+      found->second.tail->pop_front();
+      if (found->second.tail->empty()) {
+        found->second.tail.reset();
+      }
+    }
+  }
+}
+
+// Who falls behind now is behind by what came lately; a silent stream holds nothing.
+void Fanout::drop_tails(WorkerState& worker, Instant limit) {
+  while (!worker.kept.empty() && worker.kept.front().since <= limit) {
+    const auto oldest = worker.kept.front();
+    worker.kept.pop_front();
+    worker.kept_bytes -= oldest.bytes;
+    const auto found = worker.followed.find(oldest.id);
+    if (found == worker.followed.end() || found->second.tail == nullptr) {
+      continue;
+    }
+    auto& tail = found->second.tail;
+    while (!tail->empty() && tail->front().since <= limit) {
+      tail->pop_front();
+    }
+    if (tail->empty()) {
+      tail.reset();
     }
   }
 }
 
 LocalStream& Fanout::local_stream(const StreamRef& ref, const StreamKey& key, int64_t head, Instant as_of) {
   WorkerState& worker = here();
-  auto& slot = worker.followed[key];
-  if (!slot) {
-    slot = std::make_unique<LocalStream>();
-    slot->ref = ref;
-    slot->key = key;
-    slot->head = head;
-    slot->generation = ++worker.generation;
-    worker.followed_by_id[ref.id] = slot.get();
-    workers_.at(ref.owner).post([this, ref, index = worker.worker.index(), generation = slot->generation, head, as_of] {
+  const auto [slot, fresh] = worker.followed.try_emplace(ref.id);
+  LocalStream& stream = slot->second;
+  if (fresh) {
+    stream.ref = ref;
+    stream.key = key;
+    stream.head = head;
+    stream.generation = ++worker.generation;
+    workers_.at(ref.owner).post([this, ref, index = worker.worker.index(), generation = stream.generation, head, as_of] {
       join(ref, index, generation, head, as_of);
     });
   }
-  return *slot;
-}
-
-LocalStream* Fanout::find_local(const StreamKey& key) {
-  WorkerState& worker = here();
-  const auto found = worker.followed.find(key);
-  return found == worker.followed.end() ? nullptr : found->second.get();
+  return stream;
 }
 
 void Fanout::leave(LocalStream& stream) {
   WorkerState& worker = here();
   const StreamRef ref = stream.ref;
-  worker.followed_by_id.erase(ref.id);
-  worker.followed.erase(StreamKey(stream.key));
+  worker.followed.erase(ref.id);
   workers_.at(ref.owner).post([this, ref, index = worker.worker.index()] {
     WorkerState& owner = here();
     const auto found = owner.owned.find(ref.id);
@@ -350,10 +384,10 @@ void Fanout::leave(LocalStream& stream) {
     }
     found->second.workers &= ~(uint64_t{1} << index);
     if (found->second.workers == 0) {
-      if (!found->second.parked.empty()) {
+      if (found->second.parked != nullptr) {
         // They are published and stored: the next joiner's snapshot may be older.
-        found->second.head = std::max(found->second.head, found->second.parked.rbegin()->first);
-        found->second.parked.clear();
+        found->second.head = std::max(found->second.head, found->second.parked->rbegin()->first);
+        found->second.parked.reset();
       }
       if (!found->second.in_recent) {
         owner.owned.erase(found);
@@ -416,11 +450,11 @@ Task<> Fanout::join_from_store(StreamRef ref, int worker, uint64_t generation) {
 
 void Fanout::joined(StreamId id, uint64_t generation, int64_t head) {
   WorkerState& worker = here();
-  const auto found = worker.followed_by_id.find(id);
-  if (found == worker.followed_by_id.end() || found->second->generation != generation) {
+  const auto found = worker.followed.find(id);
+  if (found == worker.followed.end() || found->second.generation != generation) {
     return;
   }
-  LocalStream& stream = *found->second;
+  LocalStream& stream = found->second;
   stream.joining = false;
   stream.head = std::max(stream.head, head);
   // A follower may leave, and with the last one the stream goes: walk a copy.
@@ -453,7 +487,8 @@ void Fanout::forget_old(WorkerState& owner) {
       owner.owned.erase(found);
     }
   }
-  if (!owner.recent.empty()) {
+  drop_tails(owner, limit);
+  if (!owner.recent.empty() || !owner.kept.empty()) {
     owner.worker.arm(owner.forget_timer, std::chrono::seconds(1));
   }
 }
@@ -463,15 +498,15 @@ void Fanout::repair_holes(WorkerState& owner) {
   holes.swap(owner.holes);
   for (const StreamId id : holes) {
     const auto found = owner.owned.find(id);
-    if (found == owner.owned.end() || found->second.parked.empty()) {
+    if (found == owner.owned.end() || found->second.parked == nullptr) {
       continue;
     }
     OwnerState& state = found->second;
-    const Delivery& newest = state.parked.rbegin()->second;
+    const Delivery& newest = state.parked->rbegin()->second;
     log_warn("stream.hole", {{"stream", static_cast<int64_t>(id)}, {"after", state.head}, {"next", newest.seq}});
     Delivery jump{newest.stream, Delivery::Kind::jump, newest.seq, 0, {}, {}};
     state.head = newest.seq;
-    state.parked.clear();
+    state.parked.reset();
     forward(state, jump);
   }
 }

@@ -77,12 +77,19 @@ struct LocalStream {
   bool joining = true;      // the owner has not answered yet; entries are ignored, its answer says the head
   uint64_t generation = 0;  // tells the answer to this join from one to an earlier one
   std::vector<Follower> followers;
-  std::deque<Frame> tail;     // frames of the newest entries, the last one is `head`'s
-  std::deque<Expelled> expelled;  // who may not follow with a snapshot from before entry `seq`
+  std::vector<Expelled> expelled;  // who may not follow with a snapshot from before entry `seq`
+
+  // Frames of the newest entries, the last one is `head`'s. Most streams are silent and have none.
+  struct Recent {
+    Frame frame;
+    Instant since;
+  };
+  size_t tail_size() const { return tail == nullptr ? 0 : tail->size(); }
+  std::unique_ptr<std::deque<Recent>> tail;
 };
 
 struct FanoutOptions {
-  size_t tail_entries = 64;                 // newest frames kept per followed stream and worker
+  size_t tail_entries = 64;                 // newest frames kept per followed stream and worker, for ten seconds
   size_t tail_bytes = 32 * 1024 * 1024;     // of all streams of a worker; the oldest go first
 };
 
@@ -114,7 +121,6 @@ class Fanout {
   // The calling worker's view; made, and joined to its owner, if it is not there. `head` and `as_of` are a snapshot of
   // the stream's head and the time just before it was taken.
   LocalStream& local_stream(const StreamRef& ref, const StreamKey& key, int64_t head, Instant as_of);
-  LocalStream* find_local(const StreamKey& key);
   void leave(LocalStream& stream);
 
   void accept(Delivery delivery);                   // on the owner
@@ -126,6 +132,7 @@ class Fanout {
   void hand_out(LocalStream& stream, const Delivery& delivery);
   void jump(LocalStream& stream, int64_t seq);
   void keep_tail(WorkerState& worker, LocalStream& stream, const Delivery& delivery);
+  void drop_tails(WorkerState& worker, Instant limit);
   void join(const StreamRef& ref, int worker, uint64_t generation, int64_t head, Instant as_of);
   void answer_join(StreamId id, int worker, uint64_t generation, int64_t head);
   Task<> join_from_store(StreamRef ref, int worker, uint64_t generation);

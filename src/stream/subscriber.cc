@@ -384,12 +384,12 @@ Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
 // True: everything up to the head was in memory (and has been sent, or the outlet is full).
 bool Subscriber::send_from_tail(Lag& lag) {
   LocalStream& stream = *lag.stream;
-  const int64_t first = stream.head - static_cast<int64_t>(stream.tail.size()) + 1;
+  const int64_t first = stream.head - static_cast<int64_t>(stream.tail_size()) + 1;
   if (lag.position + 1 < first || lag.until > stream.head) {
     return false;
   }
   for (int64_t seq = lag.position + 1; seq <= stream.head; ++seq) {
-    if (!send(lag, seq, stream.tail[static_cast<size_t>(seq - first)])) {
+    if (!send(lag, seq, (*stream.tail)[static_cast<size_t>(seq - first)].frame)) {
       return true;
     }
   }

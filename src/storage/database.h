@@ -48,6 +48,8 @@ class Statement {
 
   virtual void bind(int index, int64_t value) = 0;  // parameters count from 1
   virtual void bind(int index, std::string_view value) = 0;
+  // The same for a value that outlives the statement's run.
+  virtual void bind_borrowed(int index, std::string_view value) { bind(index, value); }
   virtual void bind_null(int index) = 0;
 };
 
@@ -61,13 +63,15 @@ class Transaction {
   Statement& query(const Sql& sql, const Values&... values) {
     Statement& statement = prepare(sql);
     int index = 0;
-    (bind_one(statement, ++index, values), ...);
+    (bind_one<false>(statement, ++index, values), ...);
     return statement;
   }
   // Runs to the end; returns the number of rows that were inserted, updated or deleted.
   template <class... Values>
   int64_t execute(const Sql& sql, const Values&... values) {
-    Statement& statement = query(sql, values...);
+    Statement& statement = prepare(sql);
+    int index = 0;
+    (bind_one<true>(statement, ++index, values), ...);
     while (statement.next()) {
     }
     return changed_rows();
@@ -78,7 +82,7 @@ class Transaction {
   virtual int64_t changed_rows() = 0;
 
  private:
-  template <class V>
+  template <bool kBorrowed, class V>
   static void bind_one(Statement& statement, int index, const V& value) {
     if constexpr (std::is_same_v<V, std::nullptr_t>) {
       statement.bind_null(index);
@@ -86,14 +90,16 @@ class Transaction {
       statement.bind(index, static_cast<int64_t>(value));
     } else if constexpr (std::is_enum_v<V>) {
       statement.bind(index, static_cast<int64_t>(value));
+    } else if constexpr (kBorrowed) {
+      statement.bind_borrowed(index, std::string_view(value));
     } else {
       statement.bind(index, std::string_view(value));
     }
   }
-  template <class V>
+  template <bool kBorrowed, class V>
   static void bind_one(Statement& statement, int index, const std::optional<V>& value) {
     if (value) {
-      bind_one(statement, index, *value);
+      bind_one<kBorrowed>(statement, index, *value);
     } else {
       statement.bind_null(index);
     }

@@ -57,6 +57,7 @@ SqliteStatement::SqliteStatement(sqlite3* connection, const char* sql) : connect
     }
     raise(connection);
   }
+  writes_ = sqlite3_stmt_readonly(statement_) == 0;
 }
 
 int SqliteStatement::prepare(const char* sql) {
@@ -88,13 +89,17 @@ void SqliteStatement::bind(int index, int64_t value) {
   }
 }
 
-// The value is copied: a statement may be stepped after the caller's temporary is gone.
-void SqliteStatement::bind(int index, std::string_view value) {
-  if (sqlite3_bind_text64(statement_, index, value.data() == nullptr ? "" : value.data(), value.size(), SQLITE_TRANSIENT,
+void SqliteStatement::bind_text(int index, std::string_view value, sqlite3_destructor_type life) {
+  if (sqlite3_bind_text64(statement_, index, value.data() == nullptr ? "" : value.data(), value.size(), life,
                           SQLITE_UTF8) != SQLITE_OK) {
     raise(connection_);
   }
 }
+
+// The value is copied: a statement may be stepped after the caller's temporary is gone.
+void SqliteStatement::bind(int index, std::string_view value) { bind_text(index, value, SQLITE_TRANSIENT); }
+
+void SqliteStatement::bind_borrowed(int index, std::string_view value) { bind_text(index, value, SQLITE_STATIC); }
 
 void SqliteStatement::bind_null(int index) {
   if (sqlite3_bind_null(statement_, index) != SQLITE_OK) {
@@ -143,6 +148,7 @@ void SqliteConnection::reset_statements() {
     statement->reset();
   }
   used_.clear();
+  may_have_written_ = false;
 }
 
 Statement& SqliteConnection::prepare(const Sql& sql) {
@@ -158,6 +164,7 @@ Statement& SqliteConnection::prepare(const Sql& sql) {
     statement->reset();
   }
   used_.push_back(statement.get());
+  may_have_written_ = may_have_written_ || statement->writes();
   return *statement;
 }
 

@@ -25,14 +25,18 @@ class SqliteStatement final : public Statement {
   std::string_view text(int column) const override;
   void bind(int index, int64_t value) override;
   void bind(int index, std::string_view value) override;
+  void bind_borrowed(int index, std::string_view value) override;
   void bind_null(int index) override;
   void reset() { sqlite3_reset(statement_); }
+  bool writes() const { return writes_; }
 
  private:
   int prepare(const char* sql);
+  void bind_text(int index, std::string_view value, sqlite3_destructor_type life);
 
   sqlite3* connection_;
   sqlite3_stmt* statement_ = nullptr;
+  bool writes_ = false;
 };
 
 class SqliteConnection final : public Transaction {
@@ -51,6 +55,10 @@ class SqliteConnection final : public Transaction {
   void rollback_to_savepoint();
   // Statements that were stepped hold locks until they are reset: called at the end of each closure.
   void reset_statements();
+  // Whether a statement that may change something was used since reset_statements().
+  bool may_have_written() const { return may_have_written_; }
+  // Gives back the memory of cached pages.
+  void release_memory() { sqlite3_db_release_memory(connection_); }
 
   bool in_transaction() const { return sqlite3_get_autocommit(connection_) == 0; }
   sqlite3* handle() { return connection_; }
@@ -69,6 +77,7 @@ class SqliteConnection final : public Transaction {
   sqlite3* connection_ = nullptr;
   std::unordered_map<const Sql*, std::unique_ptr<SqliteStatement>> statements_;
   std::vector<SqliteStatement*> used_;
+  bool may_have_written_ = false;
   std::unique_ptr<SqliteStatement> begin_holder_, commit_holder_, savepoint_holder_, release_holder_;
   SqliteStatement &begin_, &commit_, &savepoint_, &release_;
 };

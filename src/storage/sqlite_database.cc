@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -9,11 +10,16 @@
 #include <vector>
 
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/seeded_fault.h"
 #include "storage/sqlite_connection.h"
 
 namespace tidemark::storage {
 namespace {
+
+constexpr auto kIdleAfter = std::chrono::seconds(2);
+constexpr auto kIdleAgain = std::chrono::seconds(30);
+constexpr size_t kReadsTogether = 16;
 
 // Jobs waiting for a storage thread. Owner: shared, guarded by its own mutex.
 class JobQueue {
@@ -29,12 +35,19 @@ class JobQueue {
     ready_.notify_one();
     return true;
   }
-  // Waits for work; takes up to `count`. Empty: the queue is closed and drained.
-  void take(std::vector<Job*>& jobs, size_t count) {
+  // Waits for work; takes up to `count`, but leaves the others of `takers` their share. Empty: the queue is closed and
+  // drained. `idle()` is called when nothing has come for a while, and again from time to time.
+  template <class Idle>
+  void take(std::vector<Job*>& jobs, size_t count, size_t takers, Idle idle) {
     jobs.clear();
     std::unique_lock lock(mutex_);
-    ready_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
-    move_some(jobs, count);
+    const auto has_work = [this] { return closed_ || !jobs_.empty(); };
+    for (auto patience = kIdleAfter; !ready_.wait_for(lock, patience, has_work); patience = kIdleAgain) {
+      lock.unlock();
+      idle();
+      lock.lock();
+    }
+    move_some(jobs, std::clamp<size_t>((jobs_.size() + takers - 1) / takers, 1, count));
   }
   // The same without waiting.
   void take_now(std::vector<Job*>& jobs, size_t count) {
@@ -216,6 +229,7 @@ class SqliteDatabase final : public Database {
       return false;
     }
     JobRunner::set_status(*jobs[0], run_read(connection, *jobs[0]));
+    end_read(connection);
     return true;
   }
 
@@ -243,7 +257,10 @@ class SqliteDatabase final : public Database {
   void write_loop() {
     std::vector<Job*> jobs;
     for (;;) {
-      writes_.take(jobs, options_.batch_jobs_max);
+      writes_.take(jobs, options_.batch_jobs_max, 1, [this] {
+        writer_->release_memory();
+        release_unused_memory();
+      });
       if (jobs.empty()) {
         if (healthy_.load()) {
           checkpoint(SQLITE_CHECKPOINT_TRUNCATE);
@@ -274,16 +291,43 @@ class SqliteDatabase final : public Database {
     }
   }
 
+  enum class Undo : uint8_t {
+    batch,    // no savepoints, which cost two statements and a copy of every page that a closure touches
+    closure,  // a savepoint for each
+  };
+  // What became of a closure, or of all of them.
+  struct Ran {
+    int code = SQLITE_OK;    // else: the whole batch has been rolled back, or has to be, for that reason
+    bool leftovers = false;  // it failed, and what it changed can be undone with the whole batch only
+  };
+
+  // Closures check before they change, so that one that fails has nearly always changed nothing. Where one may have, all
+  // of them run again with savepoints.
+  int run_closures(const std::vector<Job*>& jobs) {
+    Ran ran;
+    for (const Undo undo : {Undo::batch, Undo::closure}) {
+      ran = {};
+      writer_->begin();
+      for (auto job = jobs.begin(); job != jobs.end() && ran.code == SQLITE_OK && !ran.leftovers; ++job) {
+        ran = run_closure(**job, undo);
+      }
+      if (ran.code == SQLITE_OK && !ran.leftovers) {
+        return SQLITE_OK;
+      }
+      writer_->rollback();
+      if (ran.code != SQLITE_OK) {
+        return ran.code;
+      }
+    }
+    return SQLITE_ABORT;  // not reached: with savepoints there are no leftovers
+  }
+
   // False: nothing of the batch was committed, as far as can be known.
   bool commit_batch(std::vector<Job*>& jobs) {
     try {
-      writer_->begin();
-      for (Job* const job : jobs) {
-        if (const int code = run_closure(*job); code != SQLITE_OK) {
-          writer_->rollback();
-          note_failure("closure", code);
-          return false;
-        }
+      if (const int code = run_closures(jobs); code != SQLITE_OK) {
+        note_failure("closure", code);
+        return false;
       }
       if (TIDEMARK_FAULT(ack_before_commit)) {
         JobRunner::finish(jobs);
@@ -302,9 +346,10 @@ class SqliteDatabase final : public Database {
     }
   }
 
-  // Runs one closure in its savepoint. Not SQLITE_OK: SQLite has rolled the whole batch back, for that reason.
-  int run_closure(Job& job) {
-    writer_->savepoint();
+  Ran run_closure(Job& job, Undo undo) {
+    if (undo == Undo::closure) {
+      writer_->savepoint();
+    }
     Status status;
     int code = SQLITE_ABORT;  // rolled back, and the closure did not let us know why
     try {
@@ -313,18 +358,23 @@ class SqliteDatabase final : public Database {
       status = failed.error;
       code = failed.native_code;
     }
+    const bool may_have_written = writer_->may_have_written();
     writer_->reset_statements();
     if (!writer_->in_transaction() || is_failed_sync(code)) {
-      return code;
+      return {.code = code};
     }
     note_damage(code);
-    if (status.ok()) {
+    if (undo == Undo::batch) {
+      if (!status.ok() && may_have_written) {
+        return {.leftovers = true};
+      }
+    } else if (status.ok()) {
       writer_->release();
     } else {
       writer_->rollback_to_savepoint();
     }
     JobRunner::set_status(job, std::move(status));
-    return SQLITE_OK;
+    return {};
   }
 
   void note_failure(std::string_view during, int code) {
@@ -362,22 +412,27 @@ class SqliteDatabase final : public Database {
   void read_loop(SqliteConnection& connection) {
     std::vector<Job*> jobs;
     for (;;) {
-      reads_.take(jobs, 1);
+      reads_.take(jobs, kReadsTogether, readers_.size(), [&connection] { connection.release_memory(); });
       if (jobs.empty()) {
         return;
       }
-      JobRunner::set_status(*jobs[0], run_read(connection, *jobs[0]));
+      for (Job* const job : jobs) {
+        JobRunner::set_status(*job, run_read(connection, *job));
+      }
+      end_read(connection);
       JobRunner::finish(jobs);
     }
   }
 
+  // What was queued together reads one snapshot, which is newer than every write answered before.
   Status run_read(SqliteConnection& connection, Job& job) const {
     Status status;
     try {
-      connection.begin();
+      if (!connection.in_transaction()) {
+        connection.begin();
+      }
       status = JobRunner::run(job, connection);
       connection.reset_statements();
-      connection.commit();
     } catch (const StatementFailed& failed) {
       log_error("storage.read_failed", {{"sqlite_code", failed.native_code}});
       note_damage(failed.native_code);
@@ -385,6 +440,16 @@ class SqliteDatabase final : public Database {
       connection.rollback();
     }
     return status;
+  }
+
+  static void end_read(SqliteConnection& connection) {
+    try {
+      if (connection.in_transaction()) {
+        connection.commit();
+      }
+    } catch (const StatementFailed&) {
+      connection.rollback();
+    }
   }
 
   const SqliteOptions options_;
@@ -408,6 +473,9 @@ class SqliteDatabase final : public Database {
 }  // namespace
 
 Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options, MetricRegistry& metrics) {
+  // Counting what SQLite allocates takes a lock of all its connections for each allocation, and nobody asks.
+  static const int without_statistics = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  (void)without_statistics;
   std::unique_ptr<SqliteConnection> writer;
   try {
     const bool memory = options.path == ":memory:";
@@ -432,7 +500,8 @@ Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options, MetricRegis
     std::vector<std::unique_ptr<SqliteConnection>> readers;
     for (int i = 0; i < options.readers && !memory; ++i) {
       readers.push_back(std::make_unique<SqliteConnection>(options.path, true));
-      readers.back()->run("PRAGMA cache_size=-32768");
+      // Small: SQLite drops the whole cache of a reader with every commit of the writer.
+      readers.back()->run("PRAGMA cache_size=-8192");
     }
     return std::unique_ptr<Database>(
         std::make_unique<SqliteDatabase>(options, std::move(writer), std::move(readers), metrics));

@@ -1,6 +1,7 @@
 // Database on one SQLite file: one thread does every write and every checkpoint, reader threads stand beside it.
 //
-// Group commit: what is queued when the last fsync returns is committed together; each closure has its own savepoint.
+// Group commit: what is queued when the last fsync returns is committed together; a closure that fails undoes itself
+// only, as if each had its own savepoint.
 // Invariants:
 //  1. A job is answered only after the COMMIT (with fsync) of its batch has returned, or with an error.
 //  2. After each closure the transaction is checked: SQLite rolls the whole batch back on a full disk or an I/O error,

@@ -89,6 +89,24 @@ TEST_P(SqliteDatabase, AnErrorUndoesItsClosureOnly) {
   EXPECT_EQ(count_things(*database_), 2);
 }
 
+TEST_P(SqliteDatabase, AnErrorBeforeAnyChangeCostsTheOthersNothing) {
+  int runs = 0;
+  const Closure counted = [&runs](Transaction& tx) {
+    ++runs;
+    return add_thing(tx, 1, "first");
+  };
+  {
+    HeldWriter held(*database_);
+    submit({counted, [](Transaction&) -> Status { return fail(Code::forbidden); }, adding(2, "last")});
+  }
+  const auto all = answers();
+  EXPECT_TRUE(all[0]->ok());
+  EXPECT_FALSE(all[1]->ok());
+  EXPECT_TRUE(all[2]->ok());
+  EXPECT_EQ(runs, 1);
+  EXPECT_EQ(count_things(*database_), 2);
+}
+
 TEST_P(SqliteDatabase, AFailedConstraintLeavesTheRestOfTheBatchAlone) {
   {
     HeldWriter held(*database_);

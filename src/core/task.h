@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/frame_pool.h"
 #include "core/result.h"
 
 namespace tidemark {
@@ -21,7 +22,13 @@ class Task;
 
 namespace detail {
 
-struct TaskPromiseBase {
+// Whose frames come from the pool.
+struct Pooled {
+  static void* operator new(size_t size) { return FramePool::take(size); }
+  static void operator delete(void* frame, size_t size) noexcept { FramePool::give(frame, size); }
+};
+
+struct TaskPromiseBase : Pooled {
   std::coroutine_handle<> continuation = std::noop_coroutine();
 
   struct FinalAwaiter {
@@ -94,7 +101,7 @@ inline Task<void> TaskPromise<void>::get_return_object() {
 
 // A coroutine that starts at once and frees itself at its end.
 struct Detached {
-  struct promise_type {
+  struct promise_type : Pooled {
     Detached get_return_object() noexcept { return {}; }
     std::suspend_never initial_suspend() noexcept { return {}; }
     std::suspend_never final_suspend() noexcept { return {}; }

@@ -1,8 +1,13 @@
 #include "core/uuid.h"
 
+#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include <algorithm>
+#include <charconv>
+#include <memory>
+
+#include "core/result.h"
 
 namespace tidemark {
 namespace {
@@ -11,6 +16,26 @@ void set_version(Uuid& uuid, int version) {
   uuid.bytes[6] = static_cast<unsigned char>((uuid.bytes[6] & 0x0f) | version << 4);
   uuid.bytes[8] = static_cast<unsigned char>((uuid.bytes[8] & 0x3f) | 0x80);
 }
+
+// SHA256() looks its algorithm up under a lock at every call, which takes longer than the hashing.
+class Sha256 {
+ public:
+  Sha256() : context_(EVP_MD_CTX_new()) {
+    TIDEMARK_CHECK(context_ != nullptr && EVP_DigestInit_ex2(context_.get(), EVP_sha256(), nullptr) == 1);
+  }
+
+  void begin() { TIDEMARK_CHECK(EVP_DigestInit_ex2(context_.get(), nullptr, nullptr) == 1); }
+  void add(std::string_view bytes) {
+    TIDEMARK_CHECK(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1);
+  }
+  void end(unsigned char* digest) { TIDEMARK_CHECK(EVP_DigestFinal_ex(context_.get(), digest, nullptr) == 1); }
+
+ private:
+  struct Free {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  };
+  std::unique_ptr<EVP_MD_CTX, Free> context_;
+};
 
 }  // namespace
 
@@ -40,14 +65,17 @@ Uuid make_uuid7(const Clock& clock, Random& random) {
 }
 
 Uuid make_uuid8(std::initializer_list<std::string_view> parts) {
-  std::string text;
+  thread_local Sha256 hash;
+  hash.begin();
   for (const std::string_view part : parts) {
-    text += std::to_string(part.size());
-    text += ':';
-    text += part;
+    char size[24];
+    char* const end = std::to_chars(size, size + sizeof size, part.size()).ptr;
+    *end = ':';
+    hash.add({size, static_cast<size_t>(end + 1 - size)});
+    hash.add(part);
   }
   unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
+  hash.end(digest);
   Uuid uuid;
   std::copy_n(digest, uuid.bytes.size(), uuid.bytes.begin());
   set_version(uuid, 8);

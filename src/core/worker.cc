@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <iterator>
+#include <utility>
 
 namespace tidemark {
 namespace {
@@ -115,7 +116,7 @@ void Worker::step(int sockets) {
 
 bool Worker::has_posts() {
   const std::lock_guard lock(inbox_mutex_);
-  return !inbox_.empty() || !own_posts_.empty();
+  return !inbox_.empty() || !own_posts_.empty() || !to_flush_.empty();
 }
 
 void Worker::begin_turn(int sockets) {
@@ -131,7 +132,7 @@ void Worker::turn() {
   end_turn();
   {
     const std::lock_guard lock(inbox_mutex_);
-    if (!inbox_.empty() || !own_posts_.empty() || stopping_.load()) {
+    if (!inbox_.empty() || !own_posts_.empty() || !to_flush_.empty() || stopping_.load()) {
       return;
     }
     asleep_ = true;
@@ -154,28 +155,42 @@ void Worker::run_mailbox() {
     const std::lock_guard lock(inbox_mutex_);
     running_.swap(inbox_);
   }
-  for (Callback& callback : running_) {
-    callback();
-  }
-  running_.clear();
+  run_callbacks();
   // What is posted to oneself runs in this turn, once: a post that posts again waits for the next turn.
   running_.swap(own_posts_);
+  run_callbacks();
+}
+
+void Worker::run_callbacks() {
   for (Callback& callback : running_) {
     callback();
   }
   running_.clear();
+  if (running_.capacity() > kCallbacksKept) {
+    std::vector<Callback>().swap(running_);  // of a burst
+  }
 }
 
-void Worker::end_turn() {
-  // flush() may close a connection, which may register others; the vector may grow while it is walked.
-  for (size_t i = 0; i < to_flush_.size(); ++i) {
-    if (Flushable* const target = to_flush_[i]) {
+// flush() may close a connection, which may register others: the vector may grow while it is walked.
+void Worker::flush_some() {
+  const size_t end = next_flush_ + kFlushesPerTurn;
+  while (next_flush_ < to_flush_.size() && next_flush_ < end) {
+    if (Flushable* const target = std::exchange(to_flush_[next_flush_++], nullptr)) {
       target->flush_registered_ = false;
-      to_flush_[i] = nullptr;
       target->flush();
     }
   }
-  to_flush_.clear();
+  if (next_flush_ == to_flush_.size()) {
+    to_flush_.clear();
+    next_flush_ = 0;
+  } else if (next_flush_ > to_flush_.size() / 2) {
+    to_flush_.erase(to_flush_.begin(), to_flush_.begin() + static_cast<std::ptrdiff_t>(next_flush_));
+    next_flush_ = 0;
+  }
+}
+
+void Worker::end_turn() {
+  flush_some();
   for (size_t i = 0; i < outboxes_.size(); ++i) {
     pool_.at(static_cast<int>(i)).post_all(outboxes_[i]);
   }

@@ -5,8 +5,9 @@
 // Life: made by WorkerPool, started once, stopped and joined by WorkerPool. Or never started, and stepped: then all the
 // workers of a pool take turns on one thread, in the order that a simulation chooses.
 //
-// A turn: timers that are due, the mailbox, ready sockets (a bounded number), then the end of the turn: everything
-// registered with flush_later() is flushed once, and posts to other workers go out in one batch per target.
+// A turn: timers that are due, the mailbox, ready sockets (a bounded number), then the end of the turn: what is
+// registered with flush_later() is flushed (a bounded number, the rest in the next turns), and posts to other workers
+// go out in one batch per target.
 // Promises: posts from one thread to one worker run in the order they were made. Does not promise an order between
 // posts from different threads.
 #pragma once
@@ -83,7 +84,8 @@ class Worker {
   void arm(Timer& timer, std::chrono::nanoseconds after) { timers_.arm(timer, clock_.now() + after); }
   void cancel(Timer& timer) { timers_.cancel(timer); }
 
-  // `target.flush()` is called once at the end of this turn. It must stay alive until then or call forget_flush().
+  // `target.flush()` is called once, at the end of this turn or, where very many are registered, of one of the next. It
+  // must stay alive until then or call forget_flush().
   void flush_later(Flushable& target);
   void forget_flush(Flushable& target);
 
@@ -103,18 +105,22 @@ class Worker {
 
   // Instead of start(): one turn on the calling thread, with at most `sockets` ready sockets, without waiting.
   void step(int sockets = kSocketsPerTurn);
-  // Something waits for a turn of this worker, whatever the time is: posts, not sockets and timers.
+  // Something waits for a turn of this worker, whatever the time is: posts and flushes, not sockets and timers.
   bool has_posts();
 
  private:
   static constexpr size_t kReadBufferBytes = 256 * 1024;
   static constexpr int kSocketsPerTurn = 512;
+  static constexpr size_t kCallbacksKept = 1024;
+  static constexpr size_t kFlushesPerTurn = 256;  // about a millisecond; a room of 10,000 must not hold up the others
 
   void run();
   void turn();
   void begin_turn(int sockets);
   void run_mailbox();
+  void run_callbacks();
   void end_turn();
+  void flush_some();
   void wake_locked();
 
   const int index_;
@@ -127,6 +133,7 @@ class Worker {
   std::unique_ptr<char[]> read_buffer_;
   std::atomic<size_t> output_bytes_{0};  // written by the worker alone
   std::vector<Flushable*> to_flush_;
+  size_t next_flush_ = 0;  // first one in to_flush_ that waits
   std::vector<std::vector<Callback>> outboxes_;  // by target index
   std::vector<Callback> running_;
   std::vector<Callback> own_posts_;

@@ -194,6 +194,33 @@ TEST_F(WorkerTest, WhatFlushingRegistersIsFlushedInTheSameTurn) {
   EXPECT_TRUE(run_on(one_, [&] { return log.size() == 2; }));
 }
 
+TEST_F(WorkerTest, OtherWorkHasItsTurnBetweenVeryManyFlushes) {
+  std::vector<std::string> log;
+  std::vector<std::unique_ptr<Recorded>> room;
+  for (int i = 0; i < 1000; ++i) {
+    room.push_back(std::make_unique<Recorded>(log));
+  }
+  struct Posting : Flushable {
+    explicit Posting(std::vector<std::string>& of) : log(of) {}
+    void flush() override {
+      Worker::current()->post([this] { flushed_before = log.size(); });
+    }
+    std::vector<std::string>& log;
+    size_t flushed_before = 0;
+  };
+  Posting first(log);
+  run_on(one_, [&] {
+    one_.flush_later(first);
+    for (const auto& target : room) {
+      one_.flush_later(*target);
+    }
+  });
+  ASSERT_TRUE(eventually(one_, [&] { return log.size() == 1000; }));
+  EXPECT_TRUE(run_on(one_, [&] { return first.flushed_before > 0 && first.flushed_before < 1000; }));
+  run_on(one_, [&] { one_.flush_later(*room[0]); });
+  ASSERT_TRUE(eventually(one_, [&] { return log.size() == 1001; }));
+}
+
 TEST_F(WorkerTest, WhatWasForgottenIsNotFlushed) {
   std::vector<std::string> log;
   Recorded kept(log);

@@ -25,6 +25,7 @@ class Echo final : public gateway::WebSocket {
     send(binary ? stream::Frame::binary(payload) : stream::Frame::text(payload));
     if (queued_bytes() > kQueueBytes) {
       pause(Hold::owner);  // a peer that does not read what it sent is not read from
+      ask_drained();
     }
   }
   void on_drained() override { resume(Hold::owner); }

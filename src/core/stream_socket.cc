@@ -122,12 +122,15 @@ StreamSocket::Moved StreamSocket::write_some(std::span<const iovec> parts) {
   if (tls_ != nullptr) {
     return write_tls(parts);
   }
+  constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts.data());
   message.msg_iovlen = parts.size();
   ssize_t sent = 0;
   do {
-    sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    // A single part, which is the usual case, without the description of a list, which the kernel copies and checks.
+    sent = parts.size() == 1 ? ::send(socket_.native_handle(), parts[0].iov_base, parts[0].iov_len, kFlags)
+                             : ::sendmsg(socket_.native_handle(), &message, kFlags);
   } while (sent < 0 && errno == EINTR);
   return result_of(sent);
 }

@@ -40,24 +40,36 @@ Connection::Connection(Gateway& gateway, Worker& worker, StreamSocket socket, st
     : WebSocket(worker, std::move(socket), gateway.limits_->frames),
       gateway_(gateway),
       id_(id),
-      timer_(&Connection::on_timer, this),
-      opened_at_(worker.now()) {}
+      beginning_(std::make_unique<Beginning>()),
+      timer_(&Connection::on_timer, this) {}
 
 Connection::~Connection() = default;
 
 void Connection::start_anonymous(std::string bytes, Gateway::Wishes wishes) {
   state_ = State::anonymous;
-  wishes_ = std::make_unique<Gateway::Wishes>(std::move(wishes));
+  beginning_->wishes = std::move(wishes);
+  beginning_->register_until = worker().now() + gateway_.limits_->register_timeout;
   send_text(welcome("welcome", nullptr));
-  arm(opened_at_ + gateway_.limits_->register_timeout);
+  arm(beginning_->register_until);
   start(std::move(bytes));
 }
 
-void Connection::identify(command::Caller caller, session::Connection entry) {
+void Connection::keep_early(std::string bytes) { beginning_->early = std::move(bytes); }
+
+session::Connection Connection::home_entry() const {
+  session::Connection entry;
+  entry.id = id_;
+  entry.worker = caller_.worker;
+  entry.device = caller_.device;
+  entry.named_device = caller_.named_device;
+  entry.session = caller_.session;
+  return entry;
+}
+
+void Connection::identify(command::Caller caller) {
   state_ = State::opening;
   caller_ = std::move(caller);
   user_ = caller_.key();
-  entry_ = std::move(entry);
   touched_at_ = worker().now();
 }
 
@@ -72,7 +84,8 @@ void Connection::go_live(Gateway::Opening opening, bool auto_ack, bool registere
     send(in_dialect(gap));
   }
   subscriber_ = std::make_unique<stream::Subscriber>(gateway_.parts_.engine, *this, *this);
-  for (const auto& news : news_) {
+  const std::unique_ptr<Beginning> beginning = std::move(beginning_);
+  for (const auto& news : beginning->news) {
     if (const auto* key = std::get_if<stream::StreamKey>(&news)) {
       std::erase_if(opening.follows, [key](const stream::FollowRequest& one) { return one.key == *key; });
     } else {
@@ -84,20 +97,19 @@ void Connection::go_live(Gateway::Opening opening, bool auto_ack, bool registere
       }
     }
   }
-  std::vector<std::variant<stream::FollowRequest, stream::StreamKey>>().swap(news_);
   subscriber_->begin(std::move(opening.follows));
   look_for_contacts({});
   check_time();
   if (registered) {
     resume(Hold::owner);
   } else {
-    start(std::move(early));
+    start(std::move(beginning->early));
   }
 }
 
 void Connection::follow(const stream::FollowRequest& request) {
   if (state_ == State::opening) {
-    news_.emplace_back(request);
+    beginning_->news.emplace_back(request);
   } else if (subscriber_ && open()) {
     subscriber_->follow(request);
     look_for_contacts({});
@@ -106,7 +118,7 @@ void Connection::follow(const stream::FollowRequest& request) {
 
 void Connection::unfollow(const stream::StreamKey& key) {
   if (state_ == State::opening) {
-    news_.emplace_back(key);
+    beginning_->news.emplace_back(key);
   } else if (subscriber_) {
     subscriber_->unfollow(key);
     look_for_contacts({});
@@ -134,6 +146,7 @@ void Connection::signal(const stream::Frame& frame) {
 void Connection::enter_stage(Stage stage) {
   if (open() && stage_ < stage) {
     leave_stage();
+    ask_drained();
     stage_ = stage;
     (stage == Stage::dropping ? gateway_.dropping_ : gateway_.lagging_).add(1);
   }
@@ -511,11 +524,11 @@ void Connection::check_time() {
   const GatewayOptions& options = gateway_.options_;
   const GatewayLimits& limits = *gateway_.limits_;
   if (state_ == State::anonymous) {
-    if (now >= opened_at_ + limits.register_timeout) {
+    if (now >= beginning_->register_until) {
       close_with(CloseCode::register_timeout);
       return;
     }
-    arm(opened_at_ + limits.register_timeout);
+    arm(beginning_->register_until);
     return;
   }
   if (state_ != State::live) {

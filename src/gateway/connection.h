@@ -26,7 +26,8 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   stream::OutletId outlet_id() const override { return id_; }
   const UserKey& user() const override { return user_; }
   const command::Caller& caller() const { return caller_; }
-  const session::Connection& home_entry() const { return entry_; }
+  // As the user's home knows it; without the conversations that it asked for.
+  session::Connection home_entry() const;
   int64_t behind() const { return subscriber_ ? subscriber_->behind() : 0; }
 
   // From now on in the event dialect. Before anything is sent.
@@ -34,12 +35,12 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   // Waits for `register`.
   void start_anonymous(std::string early, Gateway::Wishes wishes);
   // Who it is; nothing is read until go_live().
-  void identify(command::Caller caller, session::Connection entry);
+  void identify(command::Caller caller);
+  void keep_early(std::string bytes);  // what came behind the handshake, until reading starts
   // What of its token a revocation can name.
   void set_token(account::TokenMark token) { token_ = std::move(token); }
   bool revoked() const { return state_ != State::anonymous && gateway_.parts_.account.revoked(user_, token_); }
   bool at_home = false;  // the user's home knows it and has to be told of its end
-  std::string early;     // bytes that came behind the handshake, until reading starts
   void go_live(Gateway::Opening opening, bool auto_ack, bool registered);
 
   // From the rooms, on this worker.
@@ -109,18 +110,22 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   UserKey user_;
   account::TokenMark token_;
   command::Caller caller_;
-  session::Connection entry_;
-  std::unique_ptr<Gateway::Wishes> wishes_;  // of an anonymous connection
+  // Of a connection that is not live yet.
+  struct Beginning {
+    Gateway::Wishes wishes;
+    Instant register_until{};
+    std::string early;
+    // What the rooms said while the streams were being looked up; it is newer than the answer.
+    std::vector<std::variant<stream::FollowRequest, stream::StreamKey>> news;
+  };
+  std::unique_ptr<Beginning> beginning_;
   std::unique_ptr<stream::Subscriber> subscriber_;
   std::unique_ptr<AutoAck> auto_ack_;
   std::unique_ptr<EventSide> events_;  // null: it speaks the native dialect
   std::unique_ptr<Strikes> bad_frames_;
   std::unique_ptr<Strikes> refusals_;
-  // What the rooms said while the streams were being looked up; it is newer than the answer.
-  std::vector<std::variant<stream::FollowRequest, stream::StreamKey>> news_;
   Timer timer_;
   Instant armed_for_{};
-  Instant opened_at_;
   Instant expires_{};
   Instant touched_at_{};
   uint32_t inflight_ = 0;

@@ -47,22 +47,21 @@ void Connection::register_user(simdjson::dom::object object, const std::string& 
     return;
   }
   if (request.has("device_id")) {
-    wishes_->device = DeviceId(request.text("device_id"));
-    wishes_->named_device = true;
+    beginning_->wishes.device = DeviceId(request.text("device_id"));
+    beginning_->wishes.named_device = true;
   }
-  if (!wishes_->named_device && !claims.device.empty()) {
-    Gateway::name_device(*wishes_, claims.device);
+  if (!beginning_->wishes.named_device && !claims.device.empty()) {
+    Gateway::name_device(beginning_->wishes, claims.device);
   }
   pause(Hold::owner);
-  command::Caller caller = gateway_.caller_of(claims, *wishes_);
+  command::Caller caller = gateway_.caller_of(claims, beginning_->wishes);
   caller.client_ip = caller_.client_ip;
   caller.client_port = caller_.client_port;
   caller_ = std::move(caller);
   user_ = caller_.key();
   token_ = account::TokenMark(claims);
   state_ = State::opening;
-  Gateway::Wishes wishes = std::move(*wishes_);
-  wishes_.reset();
+  Gateway::Wishes wishes = std::move(beginning_->wishes);
   worker().cancel(timer_);
   armed_for_ = {};
   spawn(open_session(std::move(claims), std::move(wishes), id));

@@ -43,7 +43,7 @@ Task<> Gateway::admit(std::unique_ptr<Admission> admission) {
     command::Caller nobody;
     nobody.client_ip = admission->incoming.client_ip;
     nobody.client_port = admission->incoming.client_port;
-    connection->identify(std::move(nobody), {});
+    connection->identify(std::move(nobody));
     connection->start_anonymous(std::move(admission->incoming.early_bytes), std::move(admission->wishes));
     co_return;
   }
@@ -101,8 +101,8 @@ Task<> Gateway::admit(std::unique_ptr<Admission> admission) {
   }
   auto connection = make_connection(*admission, admission->subprotocol);
   connection->set_token(std::move(token));
-  connection->early = std::move(admission->incoming.early_bytes);
-  connection->identify(std::move(caller), {});
+  connection->keep_early(std::move(admission->incoming.early_bytes));
+  connection->identify(std::move(caller));
   co_await open(std::move(connection), std::move(admission->wishes), false, std::move(pass));
 }
 
@@ -137,6 +137,12 @@ Task<> Gateway::open(std::shared_ptr<Connection> connection, Wishes wishes, bool
   request.session = wishes.session;
   request.client_ip = caller.client_ip;
   request.client_port = caller.client_port;
+  // The first connection of a user needs an own stream too: one commit for both.
+  request.with_new = [user = caller.key(), device = wishes.device, now_ms = parts_.clock.unix_ms()](
+                         storage::Transaction& tx) {
+    device::Devices::seen(tx, user, device, now_ms);
+    device::Devices::open_own_stream(tx, user, now_ms);
+  };
   const auto session = co_await parts_.sessions.open(std::move(request));
   if (!session.ok()) {
     connection->close_with(session.error().code == Code::unavailable ? CloseCode::storage_unavailable
@@ -150,7 +156,7 @@ Task<> Gateway::open(std::shared_ptr<Connection> connection, Wishes wishes, bool
   session::Connection entry{connection->outlet_id(), caller.worker, wishes.device, wishes.named_device, session->id,
                             wishes.only};
   caller.rates = co_await parts_.limiter.rates_of(user);
-  connection->identify(std::move(caller), entry);
+  connection->identify(std::move(caller));
   if (!connection->open()) {
     co_return;
   }
@@ -194,7 +200,7 @@ Task<Result<Gateway::Opening>> Gateway::plan(UserKey user, Wishes wishes) {
                     device::Devices::cursors(tx, user, wishes.device)};
   });
   if (snapshot.ok() && !snapshot->own) {
-    // The first connection of a user makes the own stream, so that there is something to follow.
+    // A session that was made over REST came without an own stream, and there has to be something to follow.
     const int64_t now_ms = parts_.clock.unix_ms();
     auto own = co_await parts_.database.write([&](storage::Transaction& tx) -> Result<stream::StreamRow> {
       device::Devices::seen(tx, user, wishes.device, now_ms);

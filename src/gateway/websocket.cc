@@ -3,13 +3,13 @@
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace tidemark::gateway {
 namespace {
 
 constexpr size_t kGatherFrames = 256;            // frames in one write
 constexpr size_t kReadBytes = 128 * 1024;        // one read; a fast sender has to take turns with others
-constexpr size_t kQueueCapacityKept = 4;         // of an idle connection
 constexpr size_t kFramesUnheard = 16 * 1024;       // queued frames (a pong has two bytes) beyond which nothing is read
 constexpr size_t kFlushBytesPerTurn = 256 * 1024;  // then others have their turn
 
@@ -20,8 +20,7 @@ WebSocket::WebSocket(Worker& worker, StreamSocket socket, const FrameLimits& lim
       socket_(std::move(socket)),
       decoder_(limits, Side::server),
       last_received_(worker.now()),
-      last_progress_(worker.now()),
-      linger_timer_([](void* context) { static_cast<WebSocket*>(context)->end(); }, this) {}
+      last_progress_(worker.now()) {}
 
 WebSocket::~WebSocket() { worker_.forget_flush(*this); }
 
@@ -171,11 +170,18 @@ void WebSocket::close(CloseCode code, std::string_view reason) {
   }
   send_raw(encode_close(code, reason));
   state_ = State::closing;
-  worker_.arm(linger_timer_, kLinger);
+  arm_linger();
   unread_.reset();
   report(code);
   held_ = 0;
   wait_readable();
+}
+
+void WebSocket::arm_linger() {
+  if (linger_timer_ == nullptr) {
+    linger_timer_ = std::make_unique<Timer>([](void* context) { static_cast<WebSocket*>(context)->end(); }, this);
+  }
+  worker_.arm(*linger_timer_, kLinger);
 }
 
 void WebSocket::abort() {
@@ -201,7 +207,7 @@ void WebSocket::begin_linger() {
     return;
   }
   state_ = State::lingering;
-  worker_.arm(linger_timer_, kLinger);
+  arm_linger();
   wait_readable();
 }
 
@@ -210,7 +216,9 @@ void WebSocket::end() {
     return;
   }
   state_ = State::gone;
-  worker_.cancel(linger_timer_);
+  if (linger_timer_ != nullptr) {
+    worker_.cancel(*linger_timer_);
+  }
   worker_.forget_flush(*this);
   socket_.close();
   queue_.clear();
@@ -273,7 +281,9 @@ void WebSocket::flush() {
   if (state_ == State::closing) {
     begin_linger();
   } else if (state_ == State::open) {
-    on_drained();
+    if (std::exchange(drained_asked_, false)) {
+      on_drained();
+    }
     if (is_held(Hold::queue)) {
       const auto keep = shared_from_this();
       resume(Hold::queue);
@@ -284,9 +294,7 @@ void WebSocket::flush() {
 void WebSocket::release_memory() {
   queue_.clear();
   queue_head_ = 0;
-  if (queue_.capacity() > kQueueCapacityKept) {
-    std::vector<stream::Frame>().swap(queue_);
-  }
+  queue_.shrink_to_fit();
 }
 
 void WebSocket::wait_writable() {

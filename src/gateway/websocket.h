@@ -7,6 +7,7 @@
 // Reads readiness style into the worker's shared buffer, so that an idle connection holds no buffer.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <memory>
 #include <string>
 #include <vector>
@@ -71,7 +72,9 @@ class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushab
   virtual void on_pong(std::string_view payload) { (void)payload; }
   // Bytes in the queue beyond which nothing is read.
   virtual size_t queue_bytes_max() const { return SIZE_MAX; }
-  virtual void on_drained() {}  // everything that was queued has been written
+  // Everything that was queued has been written; called once after each ask_drained().
+  virtual void on_drained() {}
+  void ask_drained() { drained_asked_ = true; }
   virtual void on_blocked() {}  // the socket takes no more for now
   // The connection is over: the peer's code, ours, or abnormal when it was lost.
   virtual void on_closed(CloseCode code) = 0;
@@ -90,18 +93,19 @@ class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushab
   void end();
   void report(CloseCode code);
   void release_memory();
+  void arm_linger();
 
   Worker& worker_;
   StreamSocket socket_;
   FrameDecoder decoder_;
-  std::vector<stream::Frame> queue_;
+  boost::container::small_vector<stream::Frame, 1> queue_;
   std::unique_ptr<std::string> unread_;  // bytes that were read and wait for resume()
   size_t queued_bytes_ = 0;
   uint32_t queue_head_ = 0;    // first frame that is not wholly written
   uint32_t frame_offset_ = 0;  // bytes of it that are
   Instant last_received_;
   Instant last_progress_;
-  Timer linger_timer_;
+  std::unique_ptr<Timer> linger_timer_;  // only while it closes
   State state_ = State::open;
   bool reading_ = false;  // a wait for readability is pending
   bool writing_ = false;  // a wait for writability is pending
@@ -109,6 +113,7 @@ class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushab
   bool reported_ = false;
   bool taking_ = false;
   bool deflate_ = false;
+  bool drained_asked_ = false;
 };
 
 }  // namespace tidemark::gateway

@@ -79,6 +79,7 @@ struct OpenRequest {
   SessionId session;  // empty: the open one of this user and device, else a new one
   std::string client_ip;
   int client_port = 0;
+  std::function<void(storage::Transaction&)> with_new;  // what else is stored together with a new one
 };
 
 struct CreateRequest {

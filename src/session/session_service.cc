@@ -108,6 +108,9 @@ Task<Result<Session>> Sessions::open(OpenRequest request) {
       return *session;
     }
     store::insert(tx, fresh, {}, 0);
+    if (request.with_new) {
+      request.with_new(tx);
+    }
     return fresh;
   });
   if (opened.ok() && opened->id == fresh.id) {

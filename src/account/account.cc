@@ -60,7 +60,7 @@ Result<Claims> Account::authenticate(std::string_view token) const {
 }
 
 std::string Account::mint_session_token(const UserKey& user, const SessionId& session, const DeviceId& device,
-                                        int64_t expires_at) const {
+                                        int64_t issued_at, int64_t expires_at) const {
   MintRequest request;
   request.user = user.user;
   request.tenant = user.tenant;
@@ -68,7 +68,7 @@ std::string Account::mint_session_token(const UserKey& user, const SessionId& se
   request.device = device;
   request.issuer = options_.expectations.issuer;
   request.audience = options_.expectations.audience;
-  request.issued_at = clock_.unix_ms() / 1000;
+  request.issued_at = issued_at;
   request.expires_at = expires_at;
   return mint_token(request, keys()->session_key(), kSessionKid);
 }

@@ -4,7 +4,6 @@
 // set of revocations by the first worker, which owns every change of it. The database has the truth of both.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,6 +15,7 @@
 #include "account/token.h"
 #include "command/table.h"
 #include "core/metrics.h"
+#include "core/shared_value.h"
 #include "storage/migrations.h"
 
 namespace tidemark::account {
@@ -49,7 +49,7 @@ class Account {
 
   // A token that opens connections with this session, signed with the store's own key.
   std::string mint_session_token(const UserKey& user, const SessionId& session, const DeviceId& device,
-                                 int64_t expires_at) const;
+                                 int64_t issued_at, int64_t expires_at) const;
 
   void replace_keys(std::shared_ptr<const KeySet> keys) { keys_.store(std::move(keys)); }
 
@@ -75,8 +75,8 @@ class Account {
   storage::Database& database_;
   const AccountOptions options_;
   const Clock& clock_;
-  std::atomic<std::shared_ptr<const KeySet>> keys_;
-  std::atomic<RevocationSet::Pointer> revocations_;
+  SharedValue<KeySet> keys_;
+  SharedValue<RevocationSet> revocations_;
   std::function<void(const Revocation&)> listener_;
   Timer sweep_timer_;                 // of the first worker, like the next
   int64_t next_sweep_ = INT64_MAX;    // Unix milliseconds

@@ -26,6 +26,7 @@ constexpr Sql kTables[] = {
 constexpr storage::Migration kList[] = {{10, "revocations", kTables}};
 
 // An earlier one goes first, so that the id of the newest word about a subject is always the greatest.
+constexpr Sql kSubject{"SELECT at, until FROM revocations WHERE tenant = ? AND kind = ? AND subject = ?"};
 constexpr Sql kForgetSubject{"DELETE FROM revocations WHERE tenant = ? AND kind = ? AND subject = ?"};
 constexpr Sql kInsert{
     "INSERT INTO revocations (kind, tenant, subject, at, until) VALUES (?, ?, ?, ?, ?) RETURNING id"};
@@ -39,7 +40,11 @@ const std::span<const storage::Migration> kMigrations = kList;
 
 namespace store {
 
-int64_t insert(Transaction& tx, const Revocation& revocation) {
+int64_t insert(Transaction& tx, Revocation revocation) {
+  for (Statement& row = tx.query(kSubject, revocation.tenant.str(), revocation.kind, revocation.subject); row.next();) {
+    revocation.at = std::max(revocation.at, row.integer(0));
+    revocation.until = std::max(revocation.until, row.integer(1));
+  }
   tx.execute(kForgetSubject, revocation.tenant.str(), revocation.kind, revocation.subject);
   Statement& row = tx.query(kInsert, revocation.kind, revocation.tenant.str(), revocation.subject, revocation.at,
                             revocation.until);

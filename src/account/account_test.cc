@@ -137,7 +137,7 @@ TEST_F(AccountTest, TokensThatLiveTooLongAreRefusedWhereThatIsAsked) {
   EXPECT_TRUE(show(R"(,"iat":1700000000)").ok());
   EXPECT_TRUE(account_
                   ->authenticate(account_->mint_session_token(UserKey(TenantId("default"), UserId("alice")),
-                                                              SessionId("s"), DeviceId(), 1'700'086'400))
+                                                              SessionId("s"), DeviceId(), 1'700'000'000, 1'700'086'400))
                   .ok())
       << "session tokens have a bound of their own";
 }

@@ -54,7 +54,11 @@ RevocationSet::Pointer RevocationSet::with(const Revocation& revocation) const {
   const std::string key = key_of(revocation.kind, revocation.tenant, revocation.subject);
   std::shared_ptr<const Bucket>& shared = next->buckets_[bucket_of(key)];
   auto bucket = shared ? std::make_shared<Bucket>(*shared) : std::make_shared<Bucket>();
-  next->size_ += bucket->insert_or_assign(key, Entry{revocation.at, revocation.until}).second ? 1 : 0;
+  // A later word about a subject adds to an earlier one: neither its moment nor its end may come before that one's.
+  const auto [entry, added] = bucket->try_emplace(key, Entry{revocation.at, revocation.until});
+  entry->second.at = std::max(entry->second.at, revocation.at);
+  entry->second.until = std::max(entry->second.until, revocation.until);
+  next->size_ += added ? 1 : 0;
   shared = std::move(bucket);
   return next;
 }

@@ -23,6 +23,7 @@ struct Caller {
   bool named_device = false;        // the client chose the device id
   uint64_t connection = 0;          // stream::OutletId of the connection, 0 on other doors
   int worker = 0;                   // index of the connection's worker
+  int64_t token_issued_at = 0;      // Unix seconds; 0: the token does not say
   int64_t token_expires_at = 0;     // Unix seconds
   bool session_token = false;       // the token is one of this store's session tokens
   std::string client_ip;

@@ -147,7 +147,7 @@ class Service {
     bool again = false;  // the same entries once more: there is more beside them
   };
   Task<Result<ErasedStep>> erase_entries(UserKey user, std::string pseudonym, store::OwnEntries own);
-  Result<ErasedStep> erase_in(storage::Transaction& tx, const Conversation& conversation, const Caller& nobody,
+  Result<ErasedStep> erase_in(storage::Transaction& tx, const Caller& nobody,
                               const UserId& user, const store::OwnEntries& own) const;
   Task<Result<EraseProgress>> erase_creators(UserKey user, std::string pseudonym, EraseProgress progress);
   static bool may_see(const Conversation& conversation, const Caller& caller);

@@ -100,7 +100,7 @@ Task<Result<Service::ErasedStep>> Service::erase_entries(UserKey user, std::stri
   nobody.tenant = user.tenant;
   nobody.user = UserId(pseudonym);
   auto step = co_await database_.write([&](Transaction& tx) -> Result<ErasedStep> {
-    return erase_in(tx, *conversation, nobody, user.user, own);
+    return erase_in(tx, nobody, user.user, own);
   });
   if (!step.ok()) {
     co_return step.error();
@@ -111,12 +111,13 @@ Task<Result<Service::ErasedStep>> Service::erase_entries(UserKey user, std::stri
   co_return std::move(*step);
 }
 
-Result<Service::ErasedStep> Service::erase_in(Transaction& tx, const Conversation& conversation, const Caller& nobody,
-                                              const UserId& user, const store::OwnEntries& own) const {
+Result<Service::ErasedStep> Service::erase_in(Transaction& tx, const Caller& nobody, const UserId& user,
+                                              const store::OwnEntries& own) const {
   ErasedStep step;
   const auto stream = stream::stream_by_id(tx, own.stream);
+  const auto details = store::find_by_stream(tx, own.stream);
   const auto tell = [&](EntryKind kind, std::string body, int64_t target) -> Status {
-    if (conversation.details.deleted || !stream || target <= stream->floor) {
+    if (!details || details->deleted || !stream || target <= stream->floor) {
       return {};  // nobody sees the message
     }
     Change change;

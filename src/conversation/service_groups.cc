@@ -361,6 +361,7 @@ Task<Status> Service::drop_member(ConversationPtr conversation, Caller caller, L
   struct Outcome {
     std::vector<Stored> entries;
     std::vector<device::StoredEvent> news;
+    int64_t removal_seq = 0;  // snapshots below it are from before
   };
   auto outcome = co_await database_.write([&](Transaction& tx) -> Result<Outcome> {
     Outcome result;
@@ -394,6 +395,11 @@ Task<Status> Service::drop_member(ConversationPtr conversation, Caller caller, L
       }
       result.news = std::move(*news);
     }
+    if (!result.entries.empty()) {
+      result.removal_seq = result.entries.front().appended.seq;
+    } else if (const auto row = stream::stream_by_id(tx, conversation->details.stream)) {
+      result.removal_seq = row->head + 1;
+    }
     return result;
   });
   if (!outcome.ok()) {
@@ -405,7 +411,7 @@ Task<Status> Service::drop_member(ConversationPtr conversation, Caller caller, L
   }
   conversation->details.deleted = conversation->details.deleted || last;
   // Before the entry goes out: who is removed gets nothing more, not even this.
-  unfollow(conversation, user, outcome->entries.front().appended.seq);
+  unfollow(conversation, user, outcome->removal_seq);
   for (const Stored& stored : outcome->entries) {
     tell(*conversation, stored, caller);
   }

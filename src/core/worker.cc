@@ -103,6 +103,9 @@ void Worker::run() {
   while (!stopping_.load()) {
     turn();
   }
+  while (!to_flush_.empty()) {
+    flush_some();  // the last words of connections that were closed in one go
+  }
   t_current = nullptr;
 }
 

@@ -58,6 +58,7 @@ struct Devices::Shard {
 
   Task<> flush() { return self.store(this); }
   Task<Status> write(const Pending& batch);
+  void put_back(const Pending& batch);  // what could not be written, for the next batch
 
   Devices& self;
   Worker& worker;
@@ -119,15 +120,19 @@ Task<> Devices::store(Shard* shard) {
   if (!stored.ok()) {
     // They are tried again with the next batch; until then the devices would get these entries once more.
     log_warn("device.cursors_not_stored", {{"devices", pending.size()}});
-    for (auto& [key, cursors] : pending) {
-      for (const auto& [stream, seq] : cursors) {
-        int64_t& cursor = shard->pending[key][stream];
-        cursor = std::max(cursor, seq);
-      }
+    shard->put_back(pending);
+  }
+}
+
+void Devices::Shard::put_back(const Pending& batch) {
+  for (const auto& [key, cursors] : batch) {
+    for (const auto& [stream, seq] : cursors) {
+      int64_t& cursor = pending[key][stream];
+      cursor = std::max(cursor, seq);
     }
-    if (!shard->store_timer.armed()) {
-      shard->worker.arm(shard->store_timer, options_.store_every);
-    }
+  }
+  if (!store_timer.armed()) {
+    worker.arm(store_timer, self.options_.store_every);
   }
 }
 
@@ -169,6 +174,9 @@ Task<Status> Devices::settle(UserKey user, DeviceId device) {
   shard.pending.erase(key);
   if (!own.empty()) {
     status = co_await shard.write(own);
+    if (!status.ok()) {
+      shard.put_back(own);
+    }
   }
   co_await from.enter();
   co_return status;

@@ -139,6 +139,7 @@ Task<> Connection::check_refresh(account::Claims claims, std::string id) {
     co_return;
   }
   token_ = std::move(token);
+  caller_.token_issued_at = claims.issued_at;
   caller_.token_expires_at = claims.expires_at;
   caller_.admin = claims.admin;
   caller_.service = claims.service;

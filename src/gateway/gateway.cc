@@ -330,6 +330,7 @@ void Gateway::abandon(std::function<void()> done) {
   for (const auto& one : shards_) {
     Shard* const shard = one.get();
     shard->worker.post([this, shard, left, done] {
+      shard->abandoned = true;
       shard->openings.close();
       parts_.engine.close_here();
       std::vector<std::shared_ptr<Connection>> connections;

@@ -25,6 +25,7 @@ command::Caller Gateway::caller_of(const account::Claims& claims, const Wishes& 
   caller.admin = claims.admin;
   caller.service = claims.service;
   caller.named_device = wishes.named_device;
+  caller.token_issued_at = claims.issued_at;
   caller.token_expires_at = claims.expires_at;
   caller.session_token = claims.session_token;
   return caller;
@@ -38,6 +39,10 @@ Task<> Gateway::admit(std::unique_ptr<Admission> admission) {
     refuse_for_now(*admission, "address", "this address has as many connections as it may");
     co_return;
   }
+  if (draining_.load() || shards_[static_cast<size_t>(worker.index())]->abandoned) {
+    refuse_for_now(*admission, "draining", "this node is draining");
+    co_return;
+  }
   if (admission->token.empty()) {
     auto connection = make_connection(*admission, admission->subprotocol);
     command::Caller nobody;
@@ -47,25 +52,28 @@ Task<> Gateway::admit(std::unique_ptr<Admission> admission) {
     connection->start_anonymous(std::move(admission->incoming.early_bytes), std::move(admission->wishes));
     co_return;
   }
+  // Only who has a good token may wait among the others.
+  auto claims = parts_.account.authenticate(admission->token);
+  admission->token.clear();
+  if (!claims.ok()) {
+    refuse(*admission, claims.error());
+    co_return;
+  }
   Turnstile::Pass pass = co_await pass_to_open(worker);
   if (!pass) {
     refuse_for_now(*admission, "openings", "too many connect at once");
     co_return;
   }
-  auto claims = parts_.account.authenticate(admission->token);
-  admission->token.clear();
-  if (claims.ok() && !claims->session.empty()) {
+  if (!claims->session.empty()) {
     const Status open_session =
         co_await parts_.sessions.check_open({claims->tenant, claims->user}, claims->session);
     if (!open_session.ok()) {
-      claims = open_session.error();
-    } else if (admission->wishes.session.empty()) {
+      refuse(*admission, open_session.error());
+      co_return;
+    }
+    if (admission->wishes.session.empty()) {
       admission->wishes.session = claims->session;
     }
-  }
-  if (!claims.ok()) {
-    refuse(*admission, claims.error());
-    co_return;
   }
   if (!admission->wishes.named_device && !claims->device.empty()) {
     name_device(admission->wishes, claims->device);
@@ -93,6 +101,10 @@ Task<> Gateway::admit(std::unique_ptr<Admission> admission) {
   account::TokenMark token(*claims);
   if (parts_.account.revoked(caller.key(), token)) {
     refuse(*admission, Error{Code::unauthorized, "the token was revoked", {}, 0});
+    co_return;
+  }
+  if (draining_.load() || shards_[static_cast<size_t>(worker.index())]->abandoned) {
+    refuse_for_now(*admission, "draining", "this node is draining");  // it has begun to since the request came
     co_return;
   }
   if (connections() >= limits_->connections) {
@@ -169,6 +181,9 @@ Task<> Gateway::open(std::shared_ptr<Connection> connection, Wishes wishes, bool
   }
   const bool auto_ack = wishes.auto_ack();
   auto opening = co_await plan(user, std::move(wishes));
+  if (shards_[static_cast<size_t>(connection->worker().index())]->abandoned) {
+    connection->abort();
+  }
   if (!connection->open()) {
     co_return;  // it was replaced, or lost
   }

@@ -24,6 +24,7 @@ struct Gateway::Shard {
   std::unordered_map<stream::OutletId, std::shared_ptr<Connection>> connections;
   std::vector<stream::OutletId> to_drain;
   std::vector<stream::OutletId> to_check;  // against the revocations
+  bool abandoned = false;  // the node ends: nothing begins any more
   bool checking = false;
   bool check_again = false;
   double drain_per_step = 0;

@@ -292,9 +292,13 @@ void WebSocket::flush() {
 }
 
 void WebSocket::release_memory() {
-  queue_.clear();
   queue_head_ = 0;
-  queue_.shrink_to_fit();
+  queue_.clear();
+  if (queue_.capacity() > 1) {
+    // shrink_to_fit() would give up the place inside the object for good: every later frame would cost an allocation.
+    std::destroy_at(&queue_);
+    std::construct_at(&queue_);
+  }
 }
 
 void WebSocket::wait_writable() {

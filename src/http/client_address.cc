@@ -93,7 +93,7 @@ ProxyHeader take_proxy_header(int socket) {
   char bytes[kProxyHeaderBytesMax];
   const ssize_t got = ::recv(socket, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-    return {ProxyHeader::Kind::need_more, 1, {}};
+    return {ProxyHeader::Kind::need_more, 0, {}};
   }
   if (got <= 0) {
     return {ProxyHeader::Kind::bad, 0, {}};

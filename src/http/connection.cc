@@ -50,6 +50,11 @@ void Connection::read_proxy_header() {
     if (error || header.kind == ProxyHeader::Kind::bad) {
       self->close();
     } else if (header.kind == ProxyHeader::Kind::need_more) {
+      // Woken without the bytes it waits for: none will come, and the next wait would end at once as well.
+      if (header.bytes > 0 && header.bytes == std::exchange(self->proxy_bytes_wanted_, header.bytes)) {
+        self->close();
+        return;
+      }
       self->read_proxy_header();
     } else {
       // A proxy's own connections are not those of a client.
@@ -72,6 +77,7 @@ void Connection::begin() {
 
 void Connection::start_refusing() {
   join();
+  worker_.arm(timer_, context_->options.handshake_timeout);
   refuse(failure(fail(Code::unavailable, "too many connections")));
 }
 
@@ -303,12 +309,13 @@ void Connection::answer(const Response& response) {
 }
 
 void Connection::write_some() {
+  const size_t sent_before = out_sent_;
   while (out_sent_ < out_.size()) {
     const StreamSocket::Moved sent = socket_.write_some(std::string_view(out_).substr(out_sent_));
     if (sent.outcome == StreamSocket::Outcome::moved) {
       out_sent_ += sent.bytes;
     } else if (sent.outcome == StreamSocket::Outcome::again) {
-      return wait_for_room();
+      return wait_for_room(out_sent_ > sent_before);
     } else {
       return close();
     }
@@ -316,9 +323,12 @@ void Connection::write_some() {
   answer_sent();
 }
 
-// For what is left of the answer, or for the end of the stream behind it.
-void Connection::wait_for_room() {
-  worker_.arm(timer_, context_->options.write_timeout);
+// For what is left of the answer, or for the end of the stream behind it. Only progress buys time: whoever is refused
+// before a TLS handshake could stretch that, a byte at a time.
+void Connection::wait_for_room(bool progressed) {
+  if (progressed || !timer_.armed()) {
+    worker_.arm(timer_, context_->options.write_timeout);
+  }
   socket_.wait_writable([self = shared_from_this()](const error_code& error) {
     if (self->state_ == State::writing) {
       error ? self->close() : self->write_some();
@@ -343,7 +353,7 @@ void Connection::answer_sent() {
 // A close with unread bytes would make the kernel send a reset, and the answer might never be read.
 void Connection::linger() {
   if (!socket_.shutdown()) {
-    return wait_for_room();
+    return wait_for_room(false);
   }
   state_ = State::lingering;
   reader_.reset();

@@ -55,7 +55,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void refuse(const Response& response);
   void answer(const Response& response);
   void write_some();
-  void wait_for_room();
+  void wait_for_room(bool progressed);
   void answer_sent();
   void linger();
   void discard();
@@ -65,6 +65,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Worker& worker_;
   StreamSocket socket_;
   std::string group_;  // what it counts as in Context::addresses; empty: nothing
+  size_t proxy_bytes_wanted_ = 0;
   Peer peer_;  // who is at the other end, as far as a trusted proxy says so
   Timer timer_;
   std::shared_ptr<Connection> self_;  // while it is open

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/metrics.h"
+#include "core/shared_value.h"
 #include "core/tls_context.h"
 #include "core/worker.h"
 #include "http/pages.h"
@@ -38,7 +39,7 @@ struct Context {
   std::vector<std::unordered_set<Connection*>> open;  // by worker, each owned by its worker
   std::vector<std::unordered_map<std::string, size_t>> addresses;  // connections by address_group(), by worker
   std::atomic<size_t> connections_per_ip{0};                       // of one address on one worker; 0: any number
-  std::atomic<std::shared_ptr<const TlsContext>> tls;  // null: in the clear
+  SharedValue<TlsContext> tls;  // null: in the clear
   std::atomic<bool> draining{false};
   std::atomic<size_t> connections{0};
   std::atomic<size_t> body_bytes{0};

@@ -90,6 +90,7 @@ Task<Result<Caller>> Rest::identify(const RestCall* call) const {
   caller.session = claims->session;
   caller.admin = claims->admin;
   caller.service = claims->service;
+  caller.token_issued_at = claims->issued_at;
   caller.token_expires_at = claims->expires_at;
   caller.session_token = claims->session_token;
   caller.client_ip = call->client_ip;

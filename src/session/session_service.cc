@@ -380,11 +380,14 @@ Task<int64_t> Sessions::online_users() {
 }
 
 std::string Sessions::token_for(const Session& session, const command::Caller& maker) const {
+  int64_t issued_at = clock_.unix_ms() / 1000;
   int64_t expires_at = (clock_.unix_ms() + options_->ttl_max.count()) / 1000;
   if (!maker.service && !maker.admin) {
+    // A revocation that stops the user's token stops what was made with it, however late it was made.
+    issued_at = std::min(issued_at, maker.token_issued_at);
     expires_at = std::min(expires_at, maker.token_expires_at);
   }
-  return account_.mint_session_token(session.user, session.id, session.device, expires_at);
+  return account_.mint_session_token(session.user, session.id, session.device, issued_at, expires_at);
 }
 
 std::string Sessions::to_json(const Session& session) const {

@@ -25,6 +25,11 @@ class RetentionTest : public storage::SqliteFixture {
     options_.pause_min = std::chrono::nanoseconds(0);
   }
 
+  ~RetentionTest() override {
+    database_->close();
+    workers_.stop_and_join();  // before retention_, whose timer is a worker's
+  }
+
   StreamId make(const std::string& name, int old, int fresh, StreamKind kind = StreamKind::conversation) {
     return *database_->write_now([&](Transaction& tx) -> Result<StreamId> {
       const StreamId id = open_stream(tx, StreamKey(TenantId("t"), kind, name), 1).id;

@@ -131,6 +131,7 @@ void Device::connect() {
   decoder_ = std::make_unique<gateway::FrameDecoder>(kLimits, gateway::Side::client);
   for (auto& [name, one] : views_) {
     one.confirmed = one.unrefused = 0;
+    one.sure_before = one.sure;
     one.newest = 0;
   }
   out_ = "GET /api/v1/ws/connect?device_id=" + name() + (auto_ack_ ? "&ack=auto" : "") +
@@ -271,7 +272,7 @@ void Device::handle(std::string_view payload) {
     if (asked.incarnation == world_.incarnation()) {
       if (sure_incarnation_ != asked.incarnation) {
         for (auto& [name, one] : views_) {
-          one.sure = 0;
+          one.sure = one.sure_before = 0;
         }
         sure_incarnation_ = asked.incarnation;
       }
@@ -293,7 +294,8 @@ void Device::entry(std::string_view type, simdjson::dom::object frame) {
   sight.content = text_of(frame, "content");
   sight.deleted = truth_of(frame, "deleted");
   View& one = view(sight.stream);
-  sight.confirmed = sure_incarnation_ == world_.incarnation() ? one.sure : 0;
+  // What is confirmed on this connection, ahead of a replay that is under way, may still come.
+  sight.confirmed = sure_incarnation_ == world_.incarnation() ? one.sure_before : 0;
   show(type, sight, number_of(frame, "target_seq"));
   one.newest = std::max(one.newest, sight.seq);
   one.know(sight.seq);

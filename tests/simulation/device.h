@@ -41,6 +41,7 @@ struct View {
   int64_t unrefused = 0;  // the same, as long as no ack was refused since
   int64_t newest = 0;     // the highest number pushed on this connection
   int64_t sure = 0;       // a cursor that the server is known to have taken, until it crashes
+  int64_t sure_before = 0;  // the same when this connection began
 
   void know(int64_t seq);
   void show(int64_t seq, Shown message);

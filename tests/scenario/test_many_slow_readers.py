@@ -2,7 +2,7 @@
 
 The suite runs a small number. The whole thing, with figures:
 
-    TIDEMARK_TEST_SLOW_READERS=10000 TIDEMARK_TEST_QUICK_READERS=100 TIDEMARK_TEST_SECONDS=20 \\
+    TIDEMARK_TEST_SLOW_READERS=10000 TIDEMARK_TEST_QUICK_READERS=100 TIDEMARK_TEST_SECONDS=10 \\
         /usr/bin/python3 -m pytest -s tests/scenario/test_many_slow_readers.py
 """
 import asyncio

@@ -384,7 +384,12 @@ class SteppedSqlite : public ::testing::Test {
       return {};
     }).ok());
   }
-  ~SteppedSqlite() override { database_->close(); }
+  ~SteppedSqlite() override {
+    while (stepper_.step(0)) {
+    }
+    worker_.step();  // whoever still waits has an answer and ends
+    database_->close();
+  }
 
   void ask(int64_t id) {
     worker_.post([this, id] {

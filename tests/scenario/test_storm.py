@@ -19,6 +19,7 @@ from support.chat import make_group
 from support.names import unique
 from support.raw import TEXT, RawSocket, frame, upgrade_request
 from support.steady import Steady
+from support.streams import Streams
 
 DEVICES = int(os.environ.get("TIDEMARK_TEST_STORM", "300"))
 GROUP_SIZE = 50
@@ -75,7 +76,7 @@ class Device:
                 yield payload
 
     def accept(self, message):
-        if message.get("conversation_id") == self.group and "seq" in message:
+        if message.get("conversation_id") == self.group and Streams.is_entry(message):
             assert message["seq"] == self.applied + 1 or self.applied == 0, (self.user, self.applied, message["seq"])
             self.applied = message["seq"]
             if message["type"] == "message":

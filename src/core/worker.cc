@@ -193,9 +193,15 @@ void Worker::flush_some() {
 }
 
 void Worker::end_turn() {
-  flush_some();
-  for (size_t i = 0; i < outboxes_.size(); ++i) {
-    pool_.at(static_cast<int>(i)).post_all(outboxes_[i]);
+  const auto send_posts = [this] {
+    for (size_t i = 0; i < outboxes_.size(); ++i) {
+      pool_.at(static_cast<int>(i)).post_all(outboxes_[i]);
+    }
+  };
+  send_posts();
+  if (!to_flush_.empty()) {
+    flush_some();
+    send_posts();  // a connection that turned out to be lost gives back what it held
   }
 }
 

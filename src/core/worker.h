@@ -5,11 +5,11 @@
 // Life: made by WorkerPool, started once, stopped and joined by WorkerPool. Or never started, and stepped: then all the
 // workers of a pool take turns on one thread, in the order that a simulation chooses.
 //
-// A turn: timers that are due, the mailbox, ready sockets (a bounded number), then the end of the turn: what is
-// registered with flush_later() is flushed (a bounded number, the rest in the next turns), and posts to other workers
-// go out in one batch per target.
-// Promises: posts from one thread to one worker run in the order they were made. Does not promise an order between
-// posts from different threads.
+// A turn: timers that are due, the mailbox, ready sockets (a bounded number), then the end of the turn: posts to other
+// workers go out in one batch per target, and flush_later() is flushed (a bounded number, the rest in the next turns).
+// Promises: posts from one thread to one worker run in the order they were made, and are in its mailbox before the
+// output of their turn leaves, so that who reads an answer finds given back what that turn gave back. Does not promise
+// any other order between posts from different threads.
 #pragma once
 
 #include <atomic>

@@ -299,6 +299,41 @@ TEST(SteppedPool, TakesTurnsOnTheCallingThread) {
   EXPECT_EQ(Worker::current(), nullptr);
 }
 
+// Whoever reads an answer and comes back through another worker must find what was given back with it.
+TEST(SteppedPool, PostsAreInTheOtherMailboxBeforeTheTurnsOutputLeaves) {
+  struct Output : Flushable {
+    explicit Output(Worker& to) : other(to) {}
+    void flush() override { posted_before = other.has_posts(); }
+    Worker& other;
+    bool posted_before = false;
+  };
+  ManualClock clock;
+  WorkerPool workers(2, clock);
+  Output output(workers.at(1));
+  workers.at(0).post([&] {
+    workers.at(0).flush_later(output);
+    workers.at(1).post([] {});
+  });
+  workers.at(0).step();
+  EXPECT_TRUE(output.posted_before);
+}
+
+TEST(SteppedPool, SendsWhatFlushingPostsInTheSameTurn) {
+  struct Output : Flushable {
+    explicit Output(Worker& to) : other(to) {}
+    void flush() override {
+      other.post([] {});
+    }
+    Worker& other;
+  };
+  ManualClock clock;
+  WorkerPool workers(2, clock);
+  Output output(workers.at(1));
+  workers.at(0).post([&] { workers.at(0).flush_later(output); });
+  workers.at(0).step();
+  EXPECT_TRUE(workers.at(1).has_posts());
+}
+
 TEST(SteppedPool, FiresTimersByTheClock) {
   ManualClock clock;
   WorkerPool workers(1, clock);

@@ -13,9 +13,15 @@ Refusal::Refusal(Worker& worker, StreamSocket socket, std::string response)
       response_(std::move(response)),
       timer_([](void* context) { static_cast<Refusal*>(context)->end(); }, this) {}
 
+Refusal::~Refusal() { worker_.forget_flush(*this); }
+
 void Refusal::start() {
   keep_ = shared_from_this();
   worker_.arm(timer_, kLinger);
+  worker_.flush_later(*this);
+}
+
+void Refusal::flush() {
   // The answer is far smaller than an empty send buffer.
   socket_.write_some(response_);
   socket_.shutdown();

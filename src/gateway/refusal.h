@@ -12,13 +12,17 @@ namespace tidemark::gateway {
 // Sends, shuts down its side, reads and discards for at most two seconds. Keeps itself alive as long.
 //
 // Owner: the socket's worker.
-class Refusal : public std::enable_shared_from_this<Refusal> {
+// Promises: the answer leaves at the end of the turn, when the place that the request had among others has been given
+// back: a client that comes again because of it does not meet itself.
+class Refusal : public Flushable, public std::enable_shared_from_this<Refusal> {
  public:
   Refusal(Worker& worker, StreamSocket socket, std::string response);
+  ~Refusal() override;
 
   void start();
 
  private:
+  void flush() override;
   void discard();
   void end();
 

@@ -47,6 +47,8 @@ class SqliteConnection final : public Transaction {
 
   void run(const char* sql);  // one statement that is not kept
   void leave_the_wal();       // closing writes and syncs nothing any more
+  // Brings to the disk what this connection sees of the log, whatever became of it before: see sqlite_log.cc.
+  void write_log_again();
   void begin() { step(begin_); }
   void commit() { step(commit_); }
   void rollback();

@@ -489,6 +489,7 @@ Result<std::unique_ptr<Database>> open_sqlite(SqliteOptions options, MetricRegis
         writer->run("PRAGMA synchronous=OFF");
       }
       // What became visible before a crash must be durable before it is served again.
+      writer->write_log_again();
       writer->run("PRAGMA wal_checkpoint(TRUNCATE)");
       // A file that is too short, or without a readable schema, is found here and not when somebody asks.
       writer->run("SELECT count(*) FROM sqlite_schema");

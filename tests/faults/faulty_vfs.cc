@@ -306,7 +306,7 @@ void FaultyVfs::reset() {
   fault_.reset();
   matching_ = failures_ = 0;
   counts_ = counts_at_failure_ = {};
-  full_ = off_ = false;
+  full_ = off_ = keep_removed_ = false;
   sync_delay_ms_ = 0;
 }
 
@@ -335,6 +335,11 @@ void FaultyVfs::set_sync_delay(int milliseconds) {
 void FaultyVfs::set_seed(uint64_t seed) {
   const std::lock_guard lock(mutex_);
   random_.seed(seed);
+}
+
+void FaultyVfs::keep_removed(bool keep) {
+  const std::lock_guard lock(mutex_);
+  keep_removed_ = keep;
 }
 
 void FaultyVfs::set_power_off(std::function<void()> f) {
@@ -432,7 +437,7 @@ void FaultyVfs::cut_locked() {
     ::unlink((path + "-shm").c_str());
   }
   for (auto& [path, image] : ghosts_) {
-    if (coin()) {
+    if (keep_removed_ || coin()) {
       std::ofstream(path, std::ios::binary | std::ios::trunc) << image;
     }
   }

@@ -61,6 +61,7 @@ class FaultyVfs {
   void set_full(bool full);                    // no file can grow
   void set_sync_delay(int milliseconds);       // before every xSync
   void set_seed(uint64_t seed);                // decides what survives a cut
+  void keep_removed(bool keep);  // after a cut every removed file is there again, instead of each by chance
   void set_power_off(std::function<void()> f);  // what a crash or a cut does beside failing every operation after it
 
   void cut_power();  // now
@@ -101,6 +102,7 @@ class FaultyVfs {
   std::array<uint64_t, kOperationNames.size()> counts_at_failure_{};
   bool full_ = false;
   bool off_ = false;
+  bool keep_removed_ = false;
   int sync_delay_ms_ = 0;
   std::mt19937_64 random_{1};
   std::function<void()> power_off_;

@@ -53,6 +53,14 @@ class StoreFaults : public ::testing::Test {
     vfs_.reset();
   }
 
+  void start_again() {
+    MetricRegistry metrics;
+    storage::SqliteOptions options;
+    options.path = path();
+    const auto database = storage::open_sqlite(std::move(options), metrics);
+    ASSERT_TRUE(database.ok()) << database.error().text;
+  }
+
   // The rest of the story: the store is looked at, and the same work is done once more on a healthy disk.
   void check_and_finish(StoreWorkload& work) {
     vfs_.clear_fault();
@@ -146,8 +154,11 @@ TEST_F(StoreFaults, NothingIsWrittenOrAcknowledgedAfterAnFsyncThatFailed) {
     if (work.storage_failures() > 0) {
       EXPECT_EQ(vfs_.count_since_failure(Operation::write), 0u);
     }
-    work.check();           // as the next process would find it
-    vfs_.cut_power();       // and what the disk really has
+    vfs_.clear_fault();
+    start_again();  // the next process, to which the kernel shows what the disk does not have
+    work.check();
+    vfs_.keep_removed(true);
+    vfs_.cut_power();  // and what the disk really has
     vfs_.power_on();
     check_and_finish(work);
     return true;

@@ -87,8 +87,8 @@ void StoreWorkload::run() {
   } else {
     answered(migrated.error());
   }
+  (*database)->close();  // a checkpoint may still be under way behind the last answer
   EXPECT_EQ((*database)->healthy(), storage_failures_ == 0);
-  (*database)->close();
 }
 
 void StoreWorkload::use(Database& database) {

@@ -7,7 +7,7 @@ import pytest
 
 from support.client import Client
 from support.faulty import FaultyServer
-from support.server import Server, binary
+from support.server import Server, binary, sanitizer
 
 
 def pytest_configure():
@@ -19,6 +19,11 @@ def pytest_collection_modifyitems(items):
     if binary() is None:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="no binary: build first, or set TIDEMARK_BINARY"))
+    elif sanitizer() is not None:
+        reason = f"the {sanitizer()} sanitizer keeps memory of its own for what is allocated and freed"
+        for item in items:
+            if item.get_closest_marker("memory"):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -66,10 +71,15 @@ def shared_server(tmp_path_factory):
 @pytest.fixture
 def server(shared_server):
     """The server that most tests share. Each test uses fresh users, so it finds nothing of the others."""
-    if not shared_server.alive:
-        shared_server.restart()
-    yield shared_server
-    shared_server.check_alive()
+    yield from lent(shared_server)
+
+
+def lent(server):
+    """For one test: it gets a process that lives, and one that ended during it is that test's failure."""
+    if not server.alive:
+        server.restart()
+    yield server
+    server.check_alive()
 
 
 @pytest.fixture
@@ -101,9 +111,14 @@ def faulty_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def impatient_server(tmp_path_factory):
-    """Short waits: for register, handshake and the grace of presence."""
+def shared_impatient_server(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("impatient"), {
         "limits.register_timeout": "1s", "limits.handshake_timeout": "1s", "presence.grace": "300ms"}).start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def impatient_server(shared_impatient_server):
+    """Short waits: for register, handshake and the grace of presence. Shared like `server`."""
+    yield from lent(shared_impatient_server)

@@ -5,6 +5,8 @@ import json
 import os
 import time
 
+LISTENING = "0A"  # in /proc/PID/net/tcp
+
 
 def load(path):
     """The events of a file. A last line that was cut off with its writer is left out."""
@@ -93,3 +95,15 @@ def usage_of(pid):
         fields = dict(line.split(":", 1) for line in status)
     return {"rss": int(fields["VmRSS"].split()[0]) * 1024, "threads": int(fields["Threads"]),
             "descriptors": len(os.listdir(f"/proc/{pid}/fd"))}
+
+
+def connections_of(pid):
+    """How many TCP connections a process holds: an end that the client has closed counts until it is closed here too."""
+    with open(f"/proc/{pid}/net/tcp", encoding="utf-8") as table:
+        rows = [line.split() for line in list(table)[1:]]
+    connected = {f"socket:[{row[9]}]" for row in rows if row[3] != LISTENING}
+    held = 0
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
+            held += os.readlink(f"/proc/{pid}/fd/{name}") in connected
+    return held

@@ -224,6 +224,7 @@ def test_violation_is_closed_with_its_code(server, name):
     assert connected.read_close().code == code
 
 
+@pytest.mark.memory
 def test_bomb_is_refused_before_it_costs_memory(server):
     """Half a megabyte that would become half a gigabyte, whole and in fragments."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)

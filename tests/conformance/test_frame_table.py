@@ -168,6 +168,7 @@ def settled(condition, seconds=10):
     return True
 
 
+@pytest.mark.memory
 def test_announced_sizes_cost_nothing_until_they_arrive(own_server):
     """A hundred connections announce the largest message there may be and send a kilobyte of it."""
     server = own_server()
@@ -184,6 +185,7 @@ def test_announced_sizes_cost_nothing_until_they_arrive(own_server):
         socket.close()
 
 
+@pytest.mark.memory
 def test_whole_messages_cost_less_than_twice_their_limit(own_server):
     """Twenty connections send all of the largest message but its last byte, in 64 fragments."""
     server = own_server()
@@ -202,6 +204,7 @@ def test_whole_messages_cost_less_than_twice_their_limit(own_server):
         socket.close()
 
 
+@pytest.mark.memory
 def test_500_silent_connections_cost_less_than_20_mb(own_server):
     server = own_server()
     before = resident_bytes(server)

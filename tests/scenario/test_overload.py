@@ -137,7 +137,7 @@ def test_short_of_descriptors_newcomers_are_refused_and_nothing_else_fails(own_s
     assert server.api("GET", "/conversations", user).data["conversations"][0]["last_seq"] == 1
 
 
-@pytest.mark.limit(60)
+@pytest.mark.memory
 def test_silent_connections_cost_little_and_are_closed(own_server):
     """500 connections that say nothing, or half a request."""
     server = own_server({"limits.handshake_timeout": "3s"})

@@ -39,9 +39,9 @@ def messages(server, user, conversation_id, **parameters):
     return rest.assert_success(server.api("GET", f"/messages?{query}", user))
 
 
-def all_messages(server, user, conversation_id, limit=200):
-    """Every message, page after page."""
-    found, after = [], 0
+def all_messages(server, user, conversation_id, after=0, limit=200):
+    """Every message behind `after`, page after page."""
+    found = []
     while True:
         page = messages(server, user, conversation_id, after=after, limit=limit)
         found += page["messages"]

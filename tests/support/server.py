@@ -1,4 +1,5 @@
 """The server under test: the real binary on free ports and a data directory of its own."""
+import functools
 import json
 import os
 import random
@@ -29,6 +30,13 @@ def binary():
         return Path(named).resolve()
     found = [path for path in ROOT.glob("build/*/tidemark") if path.is_file()]
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+@functools.cache
+def sanitizer():
+    """What the binary under test is instrumented with, "address" or "thread"; None: nothing."""
+    needed = subprocess.run(["ldd", binary()], check=True, capture_output=True, text=True).stdout
+    return "address" if "libasan" in needed else "thread" if "libtsan" in needed else None
 
 
 def free_port():

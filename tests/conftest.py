@@ -7,6 +7,7 @@ import pytest
 
 from support.client import Client
 from support.faulty import FaultyServer
+from support.patience import within
 from support.server import Server, binary, sanitizer
 
 
@@ -41,7 +42,7 @@ async def run_test(function, arguments, seconds):
     """Runs the test, then checks what every client noticed, and closes what it left open."""
     Client.opened.clear()
     try:
-        await asyncio.wait_for(function(**arguments), seconds)
+        await within(seconds, function(**arguments))
         check_promises()
     finally:
         await asyncio.gather(*[client.drop() for client in Client.opened if not client.is_closed])

@@ -16,6 +16,7 @@ from checker.history import connections_of, usage_of
 from checker.workload import Team
 from support.client import Client
 from support.faulty import FaultyServer
+from support.patience import within
 from support.server import binary, sanitizer
 
 ROUNDS = int(os.environ.get("TIDEMARK_TEST_ROUNDS", "6"))
@@ -106,7 +107,7 @@ async def test_a_skipped_fsync_is_reported(tmp_path):
 
     try:
         try:
-            await asyncio.wait_for(Team(server, rounds=4, kills=3, end=cut, before=restart).live(), 60)
+            await within(60, Team(server, rounds=4, kills=3, end=cut, before=restart).live())
         except (AssertionError, ConnectionError, asyncio.TimeoutError):
             pass
         found = check(server.recorder.events)
@@ -125,7 +126,7 @@ async def test_a_seeded_fault_is_reported(tmp_path, fault):
     server.start()
     try:
         try:
-            await asyncio.wait_for(Team(server, rounds=max(4, kills), kills=kills).live(), 60)
+            await within(60, Team(server, rounds=max(4, kills), kills=kills).live())
         except (AssertionError, ConnectionError, asyncio.TimeoutError):
             pass  # a broken server may also fail the workload; what was recorded has to show it
         found = check(server.recorder.events)

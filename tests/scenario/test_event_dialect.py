@@ -8,6 +8,7 @@ import websockets
 from support import tokens
 from support.chat import add_member, all_messages, make_group, remove_member
 from support.names import new_id, text, unique, uniques
+from support.patience import within
 from support.raw import RawSocket, upgrade_request
 from support.rest import assert_success
 
@@ -41,7 +42,7 @@ class EventClient:
         """Waits for the close; gives the data of the bye before it."""
         with pytest.raises(websockets.ConnectionClosed):
             while True:
-                self.events.append(json.loads(await asyncio.wait_for(self.ws.recv(), 10)))
+                self.events.append(json.loads(await within(10, self.ws.recv())))
         assert self.ws.close_code == code
         assert self.events[-1]["event"] == "bye", self.events[-3:]
         return self.events[-1]["data"]
@@ -49,7 +50,7 @@ class EventClient:
     async def recv(self, event, /, **fields):
         """The data of the next such event; others are kept in `events` only."""
         while True:
-            frame = json.loads(await asyncio.wait_for(self.ws.recv(), 10))
+            frame = json.loads(await within(10, self.ws.recv()))
             assert set(frame) == {"event", "data"}, frame
             self.events.append(frame)
             if frame["event"] == event and all(frame["data"].get(name) == value for name, value in fields.items()):

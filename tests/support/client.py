@@ -12,6 +12,7 @@ import websockets
 
 from support import tokens
 from support.names import new_id, text
+from support.patience import within
 from support.streams import Streams
 
 
@@ -98,7 +99,7 @@ class Client:
 
     async def closed(self, code, timeout=10):
         """Waits until the server closes with this code; for 4xxx a matching bye must have come before."""
-        await asyncio.wait_for(asyncio.shield(self._reader), timeout)
+        await within(timeout, asyncio.shield(self._reader))
         assert self.ws.close_code == code, (self.ws.close_code, self.ws.close_reason, self.frames[-3:])
         byes = [frame for frame in self.frames if frame["type"] == "bye"]
         if code < 4000:
@@ -175,13 +176,16 @@ class Client:
 
     async def until(self, condition, timeout=15):
         """Waits until condition() holds; it is looked at again after every frame."""
-        deadline = time.monotonic() + timeout
-        while not condition():
-            if self.is_closed:
-                raise ConnectionError(f"closed with {self.ws.close_code} while waiting; last {self.frames[-3:]}")
-            self._changed.clear()
+        async def satisfied():
+            while not condition():
+                if self.is_closed:
+                    raise ConnectionError(f"closed with {self.ws.close_code} while waiting; last {self.frames[-3:]}")
+                self._changed.clear()
+                await self._changed.wait()
+
+        if not condition():
             try:
-                await asyncio.wait_for(self._changed.wait(), deadline - time.monotonic())
+                await within(timeout, satisfied())
             except asyncio.TimeoutError:
                 raise AssertionError(f"{self.user} waited {timeout} s in vain; last {self.frames[-5:]}") from None
 
@@ -233,7 +237,7 @@ class Client:
 
         async def run():
             await self.send(**frame)
-            return await asyncio.wait_for(future, 20)
+            return await within(20, future)
 
         return run()
 

@@ -5,6 +5,7 @@ import websockets
 
 from support.chat import all_entries, all_messages, make_group
 from support.names import new_id, uniques
+from support.patience import within
 
 WINDOW = 8      # unanswered messages of one sender
 OVERLAP = 1000  # messages that are looked at again
@@ -138,10 +139,11 @@ class Load:
 
         async def wait():
             while self.acknowledged() < goal:
-                assert not any(task.done() for task in self.tasks), "a sender failed"
+                for task in self.tasks:
+                    assert not task.done(), f"a sender failed: {task.exception()!r}"
                 await asyncio.sleep(0.001)
 
-        await asyncio.wait_for(wait(), timeout)
+        await within(timeout, wait())
 
     async def check(self):
         """What was stored since the last time, and the OVERLAP before it. All of it is looked at in the end."""
@@ -154,7 +156,7 @@ class Load:
     async def finish(self):
         for sender in self.senders:
             sender.stopping = True
-        return await asyncio.wait_for(asyncio.gather(*self.tasks, return_exceptions=True), 60)
+        return await within(60, asyncio.gather(*self.tasks, return_exceptions=True))
 
     async def abandon(self):
         """The server is gone and stays so: what was not acknowledged never will be."""

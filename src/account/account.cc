@@ -106,15 +106,15 @@ Task<Result<Revocation>> Account::revoke(Revocation revocation, AuditRecord reco
     co_return invalid_field("expires_at", "every such token has expired already");
   }
   record.at = revocation.at;
-  const auto id = co_await database_.write([&](Transaction& tx) -> Result<int64_t> {
+  auto stored = co_await database_.write([&](Transaction& tx) -> Result<Revocation> {
     store_audit(tx, record);
     return store::insert(tx, revocation);
   });
-  if (!id.ok()) {
+  if (!stored.ok()) {
     co_await from.enter();
-    co_return id.error();
+    co_return stored.error();
   }
-  revocation.id = *id;
+  revocation = std::move(*stored);
   replace_revocations(revocations_.load()->with(revocation));
   sweep_at(revocation.until);
   log_audit(record);

@@ -40,7 +40,7 @@ const std::span<const storage::Migration> kMigrations = kList;
 
 namespace store {
 
-int64_t insert(Transaction& tx, Revocation revocation) {
+Revocation insert(Transaction& tx, Revocation revocation) {
   for (Statement& row = tx.query(kSubject, revocation.tenant.str(), revocation.kind, revocation.subject); row.next();) {
     revocation.at = std::max(revocation.at, row.integer(0));
     revocation.until = std::max(revocation.until, row.integer(1));
@@ -48,11 +48,10 @@ int64_t insert(Transaction& tx, Revocation revocation) {
   tx.execute(kForgetSubject, revocation.tenant.str(), revocation.kind, revocation.subject);
   Statement& row = tx.query(kInsert, revocation.kind, revocation.tenant.str(), revocation.subject, revocation.at,
                             revocation.until);
-  int64_t id = 0;
   while (row.next()) {
-    id = row.integer(0);
+    revocation.id = row.integer(0);
   }
-  return id;
+  return revocation;
 }
 
 std::vector<Revocation> all(Transaction& tx, int64_t now_ms) {

@@ -9,8 +9,9 @@
 
 namespace tidemark::account::store {
 
-// Stores it in place of an earlier one of the same subject and returns its id, which is greater than all before.
-int64_t insert(storage::Transaction& tx, Revocation revocation);
+// Stores it in place of an earlier one of the same subject, to which it adds. Returns what holds now; its id is greater
+// than all before.
+Revocation insert(storage::Transaction& tx, Revocation revocation);
 // All that are still needed.
 std::vector<Revocation> all(storage::Transaction& tx, int64_t now_ms);
 // Deletes those whose tokens have all expired; how many there were.

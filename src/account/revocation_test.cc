@@ -71,6 +71,18 @@ TEST(RevocationSet, ALaterOneOfTheSameSubjectReplacesTheEarlier) {
   EXPECT_TRUE(set->revoked(kAlice, mark(kAt / 1000 + 30)));
 }
 
+TEST(RevocationSet, TwoOfTheSameSubjectAddUpInAnyOrder) {
+  Revocation strong = revocation(RevocationKind::user, "alice", kAt + 90'000);
+  strong.at += 60'000;
+  const Revocation weak = revocation(RevocationKind::user, "alice", kAt + 1000);
+  for (const auto& set : {RevocationSet().with(strong)->with(weak), RevocationSet().with(weak)->with(strong)}) {
+    EXPECT_EQ(set->size(), 1u);
+    EXPECT_TRUE(set->revoked(kAlice, mark(kAt / 1000 + 30)));
+    EXPECT_EQ(set->without_expired(kAt + 50'000)->size(), 1u);
+    EXPECT_EQ(set->without_expired(kAt + 90'000)->size(), 0u);
+  }
+}
+
 TEST(RevocationSet, AnOlderSetDoesNotChange) {
   const auto older = RevocationSet().with(revocation(RevocationKind::token, "a"));
   const auto newer = older->with(revocation(RevocationKind::token, "b"));

@@ -80,6 +80,21 @@ async def test_failed_write_is_answered_and_over(faulty_server):
     await b.received(chat, 61)
 
 
+async def test_cursors_are_kept_when_the_write_before_a_replay_fails(faulty_server):
+    server = faulty_server({"cursors.store_every": "10m"})
+    alice, bob = uniques("alice", "bob")
+    a, b = await server.connect(alice, "phone"), await server.connect(bob, "phone")
+    chat = (await a.say_many(3, to=bob))[0]["conversation_id"]
+    await b.received(chat, 3)
+    await b.close()
+    server.order("fail write 1 1000000")
+    assert server.raw(bob, query="?device_id=phone").read_close().code == 4103
+    server.order("clear")
+    again = await b.reconnect()
+    await again.synced()
+    assert again.pushed(chat) == []
+
+
 @pytest.mark.limit(120)
 async def test_failed_fsync_under_load_costs_a_restart_and_nothing_else(faulty_server):
     server = faulty_server({"drain.grace": "2s"})

@@ -1,4 +1,6 @@
 """A node that has too much to do refuses newcomers aloud and keeps those it has."""
+import select
+
 import pytest
 
 from support.chat import make_group
@@ -59,6 +61,27 @@ def test_who_has_waited_too_long_is_sent_away(own_server):
     server = own_server({"limits.openings": 1, "limits.openings_waiting": 1000, "limits.opening_wait": "10ms"})
     sockets, answers = upgrade_all(server, uniques(*["user"] * 300))
     assert {answer.status for answer in answers} == {101, 503}
+    for socket in sockets:
+        socket.close()
+
+
+def test_a_bad_token_takes_no_place_among_those_who_wait(faulty_server):
+    server = faulty_server({"node.workers": 1, "limits.openings": 1, "limits.openings_waiting": 1})
+    server.order("delay 3000")  # the first one's session is being stored meanwhile
+    sockets = [RawSocket(server.port, timeout=30) for _ in range(3)]
+    for socket in sockets:
+        socket.send(request(server, unique("user")))
+    waiting = {socket.sock: socket for socket in sockets}
+    statuses = []
+    while 503 not in statuses:  # one is being opened, one waits
+        ready = select.select(list(waiting), [], [], 20)[0]
+        assert ready
+        statuses += [waiting.pop(one).answer().status for one in ready]
+    with RawSocket(server.port) as socket:
+        bad = upgrade_request("/api/v1/ws/connect", server.port, [("Authorization", "Bearer nonsense")])
+        assert socket.ask(bad).status == 401
+    server.order("delay 0")
+    assert sorted(statuses + [socket.answer().status for socket in waiting.values()]) == [101, 101, 503]
     for socket in sockets:
         socket.close()
 

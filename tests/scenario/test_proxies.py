@@ -1,5 +1,5 @@
 """Who a client is, when a proxy stands in between: only what a trusted proxy says counts."""
-from socket import IPPROTO_TCP, TCP_NODELAY
+from socket import IPPROTO_TCP, SHUT_WR, TCP_NODELAY
 
 import pytest
 
@@ -99,6 +99,15 @@ def test_half_a_proxy_header_is_not_waited_for_longer_than_a_handshake(own_serve
     with RawSocket(server.port) as socket:
         socket.send(b"PROXY TCP4 203.0")
         assert socket.at_end()
+
+
+@pytest.mark.parametrize("half", [b"P", b"PROXY TCP4 203.0", version_2("203.0.113.7", 1)[:14]], ids=["1", "16", "binary"])
+def test_half_a_proxy_header_with_an_end_behind_it_is_not_waited_for(own_server, half):
+    server = own_server({**TRUST_LOOPBACK, "limits.handshake_timeout": "5m"})
+    with RawSocket(server.port) as socket:
+        socket.send(half)
+        socket.sock.shutdown(SHUT_WR)
+        assert socket.at_end() and socket.buffer == b""
 
 
 def test_forwarded_for_counts_from_a_trusted_proxy(trusting):

@@ -141,6 +141,30 @@ def test_fields(server, body, code, field):
     assert reply.json["field"] == field
 
 
+def test_what_was_made_with_a_token_is_as_old_as_it(server):
+    """Else it would outlive a revocation that stops the token it was made with."""
+    alice, issued = unique("alice"), int(time.time()) - 3000
+    old, timeless = server.token(alice, iat=issued), server.token(alice, iat=None)
+    made = assert_success(server.api("POST", "/sessions", old, {}), 201)
+    assert tokens.claims_of(made["token"])["iat"] == issued
+    made = assert_success(server.api("POST", "/sessions", timeless, {}), 201)
+    assert tokens.claims_of(made["token"]).get("iat", 0) == 0
+    service = server.token("root", roles=["service"], iat=issued)
+    made = assert_success(server.api("POST", "/sessions", service, {}, {"Tidemark-User": alice}), 201)
+    assert tokens.claims_of(made["token"])["iat"] > issued  # a service makes them for others, on its own account
+
+
+def test_a_second_one_of_the_same_token_does_not_shorten_the_first(own_server):
+    server = own_server()
+    now = int(time.time() * 1000)
+    first = revoke(server, jti="a", expires_at=now + 1_000_000)
+    second = revoke(server, jti="a", expires_at=now + 1000)
+    assert second["id"] > first["id"] and second["forgotten_at"] == first["forgotten_at"]
+    server.restart()
+    third = revoke(server, jti="a", expires_at=now + 2000)
+    assert third["forgotten_at"] == first["forgotten_at"]
+
+
 async def test_outlives_a_crash(own_server):
     server = own_server()
     alice, bob = uniques("alice", "bob")

@@ -1,81 +1,19 @@
 #include "stream/fanout.h"
 
 #include <algorithm>
-#include <map>
 
 #include "core/log.h"
-#include "core/seeded_fault.h"
+#include "stream/fanout_parts.h"
 #include "stream/store.h"
-#include "stream/subscriber.h"
 
 namespace tidemark::stream {
 namespace {
 
-// Owners remember the heads of streams without followers for this long; a joiner's snapshot may be this old.
-constexpr auto kRememberPublished = std::chrono::seconds(10);
 constexpr auto kSnapshotAgeMax = std::chrono::seconds(5);
 // A number that is missing this long after a later one came will not come by itself (architecture: a lost bus event).
 constexpr auto kHoleWait = std::chrono::milliseconds(20);
 
 }  // namespace
-
-struct Fanout::Delivery {
-  enum class Kind : uint8_t { entry, rewrite, jump, signal, expel };
-  StreamRef stream;
-  Kind kind = Kind::entry;
-  int64_t seq = 0;
-  OutletId origin = 0;
-  Frame frame;
-  std::optional<UserKey> user;  // signal: not to these; expel: these, or everybody if the id is empty
-};
-
-// Owner: the stream's owner worker.
-struct Fanout::OwnerState {
-  StreamId id{};
-  int64_t head = -1;      // the last number that went out; -1: not known
-  uint64_t workers = 0;   // bit set of the workers with followers
-  Instant last_publish{};
-  bool in_recent = false;
-  // Came before a lower number did; nearly always nothing.
-  using Parked = std::map<int64_t, Delivery>;
-  std::unique_ptr<Parked> parked;
-  std::vector<Delivery> expelled;  // for those who join with an older snapshot; kept as long as the head is
-};
-
-// What one worker knows: the streams it owns, and those that its outlets follow.
-struct Fanout::WorkerState {
-  WorkerState(Fanout& fanout, Worker& of)
-      : self(fanout),
-        worker(of),
-        forget_timer([](void* context) { static_cast<WorkerState*>(context)->forget(); }, this),
-        hole_timer([](void* context) { static_cast<WorkerState*>(context)->repair(); }, this) {}
-
-  void forget() { self.forget_old(*this); }
-  void repair() { self.repair_holes(*this); }
-
-  Fanout& self;
-  Worker& worker;
-  Timer forget_timer;
-  Timer hole_timer;
-
-  std::unordered_map<StreamId, OwnerState> owned;
-  struct Recent {
-    StreamId id;
-    Instant since;
-  };
-  std::deque<Recent> recent;       // owned streams that were published to, oldest first
-  std::vector<StreamId> holes;     // owned streams that park entries
-
-  std::unordered_map<StreamId, LocalStream> followed;
-  struct Kept {
-    StreamId id;
-    size_t bytes;
-    Instant since;
-  };
-  std::deque<Kept> kept;  // tail frames in the order they came
-  size_t kept_bytes = 0;
-  uint64_t generation = 0;
-};
 
 Fanout::Fanout(WorkerPool& workers, storage::Database& database, FanoutOptions options, MetricRegistry& metrics)
     : workers_(workers),
@@ -220,180 +158,24 @@ void Fanout::forward(OwnerState& state, const Delivery& delivery) {
   }
 }
 
-void Fanout::arrive(const Delivery& delivery) {
-  WorkerState& worker = here();
-  const auto found = worker.followed.find(delivery.stream.id);
-  if (found == worker.followed.end()) {
+// On the owner: the last follower on that worker has gone.
+void Fanout::left(const StreamRef& ref, int worker) {
+  WorkerState& owner = here();
+  const auto found = owner.owned.find(ref.id);
+  if (found == owner.owned.end()) {
     return;
   }
-  LocalStream& stream = found->second;
-  switch (delivery.kind) {
-    case Delivery::Kind::signal:
-      for (size_t i = 0; i < stream.followers.size(); ++i) {
-        Outlet& outlet = stream.followers[i].subscriber->outlet();
-        if (outlet.outlet_id() != delivery.origin && !(delivery.user && delivery.user->user == outlet.user().user)) {
-          outlet.signal(delivery.frame);
-        }
-      }
-      return;
-    case Delivery::Kind::expel:
-      if (delivery.seq != INT64_MAX) {
-        if (stream.expelled.size() == LocalStream::kExpelledMax) {
-          stream.expelled.erase(stream.expelled.begin());
-        }
-        stream.expelled.push_back({*delivery.user, delivery.seq});
-      }
-      for (size_t i = stream.followers.size(); i-- > 0;) {
-        Subscriber& subscriber = *stream.followers[i].subscriber;
-        if (stream.followers[i].since < delivery.seq &&
-            (delivery.user->user.empty() || subscriber.outlet().user() == *delivery.user)) {
-          const bool last = stream.followers.size() == 1;
-          subscriber.expelled(stream);
-          if (last) {
-            return;  // the stream is gone with its last follower
-          }
-        }
-      }
-      return;
-    case Delivery::Kind::jump:
-      jump(stream, delivery.seq);
-      return;
-    case Delivery::Kind::entry:
-    case Delivery::Kind::rewrite:
-      if (!stream.joining && delivery.seq == stream.head + 1) {
-        hand_out(stream, delivery);
-      } else {
-        jump(stream, delivery.seq);
-      }
-  }
-}
-
-// The head is known to be at `seq`, without the entries up to it: followers read the log.
-void Fanout::jump(LocalStream& stream, int64_t seq) {
-  if (stream.joining || seq <= stream.head) {
-    return;
-  }
-  const int64_t before = stream.head;
-  stream.tail.reset();
-  stream.head = seq;
-  for (size_t i = 0; i < stream.followers.size(); ++i) {
-    stream.followers[i].subscriber->missed(stream, stream.followers[i], before);
-  }
-}
-
-void Fanout::hand_out(LocalStream& stream, const Delivery& delivery) {
-  keep_tail(here(), stream, delivery);
-  const int64_t before = stream.head;
-  stream.head = delivery.seq;
-  for (size_t i = 0; i < stream.followers.size(); ++i) {
-    LocalStream::Follower& follower = stream.followers[i];
-    Subscriber& subscriber = *follower.subscriber;
-    if (follower.lagging) {
-      subscriber.head_moved(stream);
-      continue;
+  found->second.workers &= ~(uint64_t{1} << worker);
+  if (found->second.workers == 0) {
+    if (found->second.parked != nullptr) {
+      // They are published and stored: the next joiner's snapshot may be older.
+      found->second.head = std::max(found->second.head, found->second.parked->rbegin()->first);
+      found->second.parked.reset();
     }
-    if (delivery.origin != 0 && subscriber.outlet().outlet_id() == delivery.origin) {
-      continue;
-    }
-    if (!subscriber.outlet().deliver(stream.ref, delivery.seq, delivery.frame)) {
-      subscriber.fell_behind(stream, follower, before);
-    }
-    if (TIDEMARK_FAULT(deliver_twice)) {
-      subscriber.outlet().deliver(stream.ref, delivery.seq, delivery.frame);
+    if (!found->second.in_recent) {
+      owner.owned.erase(found);
     }
   }
-  deliveries_.add(stream.followers.size());
-}
-
-void Fanout::keep_tail(WorkerState& worker, LocalStream& stream, const Delivery& delivery) {
-  if (delivery.kind == Delivery::Kind::rewrite) {
-    stream.tail.reset();
-  }
-  if (stream.tail == nullptr) {
-    stream.tail = std::make_unique<std::deque<LocalStream::Recent>>();
-  }
-  stream.tail->push_back({delivery.frame, worker.worker.now()});
-  if (stream.tail->size() > options_.tail_entries) {
-    stream.tail->pop_front();
-  }
-  worker.kept.push_back({delivery.stream.id, delivery.frame.size(), worker.worker.now()});
-  worker.kept_bytes += delivery.frame.size();
-  if (!worker.forget_timer.armed()) {
-    worker.worker.arm(worker.forget_timer, kRememberPublished);
-  }
-  // Counting what streams have dropped themselves as still kept errs on the side of less memory.
-  while (worker.kept_bytes > options_.tail_bytes || worker.kept.size() > options_.tail_bytes / 128) {
-    const auto oldest = worker.kept.front();
-    worker.kept.pop_front();
-    worker.kept_bytes -= oldest.bytes;
-    const auto found = worker.followed.find(oldest.id);
-    if (found != worker.followed.end() && found->second.tail != nullptr) {
-      found->second.tail->pop_front();
-      if (found->second.tail->empty()) {
-        found->second.tail.reset();
-      }
-    }
-  }
-}
-
-// Who falls behind now is behind by what came lately; a silent stream holds nothing.
-void Fanout::drop_tails(WorkerState& worker, Instant limit) {
-  while (!worker.kept.empty() && worker.kept.front().since <= limit) {
-    const auto oldest = worker.kept.front();
-    worker.kept.pop_front();
-    worker.kept_bytes -= oldest.bytes;
-    const auto found = worker.followed.find(oldest.id);
-    if (found == worker.followed.end() || found->second.tail == nullptr) {
-      continue;
-    }
-    auto& tail = found->second.tail;
-    while (!tail->empty() && tail->front().since <= limit) {
-      tail->pop_front();
-    }
-    if (tail->empty()) {
-      tail.reset();
-    }
-  }
-}
-
-LocalStream& Fanout::local_stream(const StreamRef& ref, const StreamKey& key, int64_t head, Instant as_of) {
-  WorkerState& worker = here();
-  const auto [slot, fresh] = worker.followed.try_emplace(ref.id);
-  LocalStream& stream = slot->second;
-  if (fresh) {
-    stream.ref = ref;
-    stream.key = key;
-    stream.head = head;
-    stream.generation = ++worker.generation;
-    workers_.at(ref.owner).post([this, ref, index = worker.worker.index(), generation = stream.generation, head, as_of] {
-      join(ref, index, generation, head, as_of);
-    });
-  }
-  return stream;
-}
-
-void Fanout::leave(LocalStream& stream) {
-  WorkerState& worker = here();
-  const StreamRef ref = stream.ref;
-  worker.followed.erase(ref.id);
-  workers_.at(ref.owner).post([this, ref, index = worker.worker.index()] {
-    WorkerState& owner = here();
-    const auto found = owner.owned.find(ref.id);
-    if (found == owner.owned.end()) {
-      return;
-    }
-    found->second.workers &= ~(uint64_t{1} << index);
-    if (found->second.workers == 0) {
-      if (found->second.parked != nullptr) {
-        // They are published and stored: the next joiner's snapshot may be older.
-        found->second.head = std::max(found->second.head, found->second.parked->rbegin()->first);
-        found->second.parked.reset();
-      }
-      if (!found->second.in_recent) {
-        owner.owned.erase(found);
-      }
-    }
-  });
 }
 
 void Fanout::join(const StreamRef& ref, int worker, uint64_t generation, int64_t head, Instant as_of) {
@@ -448,25 +230,6 @@ Task<> Fanout::join_from_store(StreamRef ref, int worker, uint64_t generation) {
   release_in_order(owner_state(here_state, ref.id));
 }
 
-void Fanout::joined(StreamId id, uint64_t generation, int64_t head) {
-  WorkerState& worker = here();
-  const auto found = worker.followed.find(id);
-  if (found == worker.followed.end() || found->second.generation != generation) {
-    return;
-  }
-  LocalStream& stream = found->second;
-  stream.joining = false;
-  stream.head = std::max(stream.head, head);
-  // A follower may leave, and with the last one the stream goes: walk a copy.
-  std::vector<Subscriber*> subscribers;
-  for (const LocalStream::Follower& follower : stream.followers) {
-    subscribers.push_back(follower.subscriber);
-  }
-  for (Subscriber* const subscriber : subscribers) {
-    subscriber->stream_ready(stream);
-  }
-}
-
 void Fanout::forget_old(WorkerState& owner) {
   const Instant limit = owner.worker.now() - kRememberPublished;
   while (!owner.recent.empty() && owner.recent.front().since <= limit) {
@@ -487,8 +250,8 @@ void Fanout::forget_old(WorkerState& owner) {
       owner.owned.erase(found);
     }
   }
-  drop_tails(owner, limit);
-  if (!owner.recent.empty() || !owner.kept.empty()) {
+  owner.tails.drop_older(limit);
+  if (!owner.recent.empty() || !owner.tails.empty()) {
     owner.worker.arm(owner.forget_timer, std::chrono::seconds(1));
   }
 }

@@ -79,18 +79,18 @@ struct LocalStream {
   std::vector<Follower> followers;
   std::vector<Expelled> expelled;  // who may not follow with a snapshot from before entry `seq`
 
-  // Frames of the newest entries, the last one is `head`'s. Most streams are silent and have none.
-  struct Recent {
+  // Frames of the newest entries, the last one is `head`'s; see Tails. Most streams are silent and have none.
+  struct Kept {
     Frame frame;
-    Instant since;
+    size_t bytes;  // that it is counted with
   };
   size_t tail_size() const { return tail == nullptr ? 0 : tail->size(); }
-  std::unique_ptr<std::deque<Recent>> tail;
+  std::unique_ptr<std::deque<Kept>> tail;
 };
 
 struct FanoutOptions {
   size_t tail_entries = 64;                 // newest frames kept per followed stream and worker, for ten seconds
-  size_t tail_bytes = 32 * 1024 * 1024;     // of all streams of a worker; the oldest go first
+  size_t tail_bytes = 32 * 1024 * 1024;     // of all streams of a worker, compressed and translated forms too
 };
 
 class Fanout {
@@ -131,8 +131,9 @@ class Fanout {
   void arrive(const Delivery& delivery);            // on a worker with followers
   void hand_out(LocalStream& stream, const Delivery& delivery);
   void jump(LocalStream& stream, int64_t seq);
-  void keep_tail(WorkerState& worker, LocalStream& stream, const Delivery& delivery);
-  void drop_tails(WorkerState& worker, Instant limit);
+  // Frames from that entry on may have got another form, which has to be counted.
+  void recount_tail(LocalStream& stream, int64_t from_seq);
+  void left(const StreamRef& ref, int worker);
   void join(const StreamRef& ref, int worker, uint64_t generation, int64_t head, Instant as_of);
   void answer_join(StreamId id, int worker, uint64_t generation, int64_t head);
   Task<> join_from_store(StreamRef ref, int worker, uint64_t generation);

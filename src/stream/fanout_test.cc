@@ -257,6 +257,20 @@ TEST_F(FanoutTail, KeepsTheNewestEntriesAndNoneMore) {
   EXPECT_EQ(pages_read_, 1);
 }
 
+TEST_F(FanoutTail, OtherFormsThatFollowersAskedForCountToo) {
+  const StreamRef stream = make_stream();
+  Follower& asking = make_follower();
+  asking.form = [](std::string_view payload, std::string_view) { return std::string(2000, 'x') + std::string(payload); };
+  begin(asking, {request(stream, 0, 0)});
+  commit_and_publish(stream, 4);
+  begin(make_follower(), {request(stream, 4, 3)});
+  EXPECT_THAT(got(*followers_.back(), 2), ElementsAre("e4", "synced"));
+  EXPECT_EQ(pages_read_, 0);
+  begin(make_follower(), {request(stream, 4, 0)});
+  EXPECT_THAT(got(*followers_.back(), 5), ElementsAre("e1", "e2", "e3", "e4", "synced"));
+  EXPECT_EQ(pages_read_, 1) << "4096 bytes hold one or two of them";
+}
+
 TEST_F(FanoutTail, KeepsNoMoreBytesThanAllowedOverAllStreams) {
   constexpr int kStreams = 20;
   const std::string payload(1000, 'x');

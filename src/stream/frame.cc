@@ -105,6 +105,19 @@ Frame Frame::translated(Translate translate) const {
   return Frame(known);
 }
 
+size_t Frame::bytes_held() const {
+  size_t bytes = sizeof(Body) + body_->size + body_->aside_size;
+  const Body* const twin = body_->twin.load(std::memory_order_acquire);
+  if (twin != nullptr && twin != &s_none && twin != &s_busy) {
+    bytes += sizeof(Body) + twin->size;
+  }
+  if (Body* const translation = body_->translation.load(std::memory_order_acquire)) {
+    translation->references.fetch_add(1, std::memory_order_relaxed);
+    bytes += Frame(translation).bytes_held();
+  }
+  return bytes;
+}
+
 void Frame::release() {
   if (body_ != nullptr && body_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
     if (Body* const twin = body_->twin.load(std::memory_order_relaxed); twin != nullptr && twin != &s_none) {

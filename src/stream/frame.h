@@ -42,6 +42,8 @@ class Frame {
   std::string_view wire() const { return {bytes(), body_->size}; }
   std::string_view payload() const { return wire().substr(body_->header_size); }
   size_t size() const { return body_->size; }
+  // All that lives as long as this frame: its bytes, and those of the forms that were made of it until now.
+  size_t bytes_held() const;
   std::string_view aside() const { return {bytes() + body_->size, body_->aside_size}; }
 
   // This text in another dialect, for outlets that speak it: written by `translate` when the first of them asks, then

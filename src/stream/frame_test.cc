@@ -44,6 +44,19 @@ TEST(Frame, WritesTheShortestHeaderForEachSize) {
   }
 }
 
+TEST(Frame, HoldsTheBytesOfItsOtherForms) {
+  const Frame frame = Frame::text(std::string(1000, 'x'), "aside");
+  const size_t alone = frame.bytes_held();
+  EXPECT_GE(alone, frame.size() + 5);
+  const Frame compressed = frame.compressed();
+  EXPECT_GE(frame.bytes_held(), alone + compressed.size());
+  const size_t before = frame.bytes_held();
+  const Frame other = frame.translated([](std::string_view, std::string_view) { return std::string(5000, 'y'); });
+  EXPECT_GE(frame.bytes_held(), before + other.size());
+  const Frame both = other.compressed();
+  EXPECT_GE(frame.bytes_held(), before + other.size() + both.size());
+}
+
 TEST(Frame, KeepsAnyBytesOfThePayload) {
   const std::string payload("a\0\xff\x81", 4);
   EXPECT_EQ(Frame::text(payload).payload(), payload);

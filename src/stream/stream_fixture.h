@@ -34,6 +34,9 @@ class Follower final : public Outlet, public Subscriber::Events {
       return false;
     }
     --room;
+    if (form != nullptr) {
+      (void)frame.translated(form);
+    }
     got.push_back(label(stream, frame));
     return true;
   }
@@ -46,6 +49,7 @@ class Follower final : public Outlet, public Subscriber::Events {
   std::unique_ptr<Subscriber> subscriber;
   std::vector<std::string> got;  // "e5", of streams but the first "2:e5"; gaps "gap 3-7"; "synced"
   size_t room = SIZE_MAX;        // frames that are still taken
+  Frame::Translate form = nullptr;  // a form of each frame that it asks for
 
  private:
   static std::string label(const StreamRef& stream, const Frame& frame) {

@@ -119,6 +119,7 @@ class Subscriber {
   size_t followed_count() const { return followed_.size(); }
   // Entries between the positions of lagging streams and their heads.
   int64_t behind() const;
+  size_t streams() const { return followed_.size(); }
 
   // The device has everything of the stream up to `seq`: the replay window moves on.
   void confirm(StreamId id, int64_t seq);

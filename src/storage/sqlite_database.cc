@@ -224,12 +224,11 @@ class SqliteDatabase final : public Database {
       jobs.clear();
       return true;
     }
-    reads_.take_now(jobs, 1);
+    reads_.take_now(jobs, std::min(kReadsTogether, options_.stepper->read_jobs_max));
     if (jobs.empty()) {
       return false;
     }
-    JobRunner::set_status(*jobs[0], run_read(connection, *jobs[0]));
-    end_read(connection);
+    run_reads(connection, jobs);
     return true;
   }
 
@@ -416,12 +415,16 @@ class SqliteDatabase final : public Database {
       if (jobs.empty()) {
         return;
       }
-      for (Job* const job : jobs) {
-        JobRunner::set_status(*job, run_read(connection, *job));
-      }
-      end_read(connection);
+      run_reads(connection, jobs);
       JobRunner::finish(jobs);
     }
+  }
+
+  void run_reads(SqliteConnection& connection, const std::vector<Job*>& jobs) const {
+    for (Job* const job : jobs) {
+      JobRunner::set_status(*job, run_read(connection, *job));
+    }
+    end_read(connection);
   }
 
   // What was queued together reads one snapshot, which is newer than every write answered before.

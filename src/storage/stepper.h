@@ -16,6 +16,7 @@ class Stepper {
   size_t lanes() const { return lanes_.size(); }
 
   size_t batch_jobs_max = SIZE_MAX;  // closures in the next batches, if less than the database's own limit
+  size_t read_jobs_max = SIZE_MAX;   // the same of reads that share a snapshot
   std::function<void()> on_submit;   // a job waits; called in the turn that made it. May step: storage can be that fast
 
   // By the database.

@@ -61,6 +61,7 @@ Setup Setup::from(Chance& chance, std::string directory) {
   setup.store_cursors_ms = chance.of<int64_t>({10, 500, 5000});
   setup.presence_grace_ms = chance.of<int64_t>({0, 1000, 5000});
   setup.batch_jobs_max = chance.of<size_t>({1, 4, SIZE_MAX});
+  setup.read_jobs_max = chance.of<size_t>({1, 4, SIZE_MAX});
   setup.fast_storage_percent = chance.of<uint64_t>({0, 20, 80});
   return setup;
 }
@@ -72,6 +73,7 @@ World::World(Setup setup, uint64_t seed, Chance& chance)
       stepped_{clock_, random_, storage_, [this] { settle(); }} {
   fs::remove_all(setup_.directory);
   storage_.batch_jobs_max = setup_.batch_jobs_max;
+  storage_.read_jobs_max = setup_.read_jobs_max;
   storage_.on_submit = [this] {
     while (chance_.percent(setup_.fast_storage_percent)) {
       step_storage();

@@ -25,6 +25,7 @@ struct Setup {
   int64_t store_cursors_ms = 5000;
   int64_t presence_grace_ms = 5000;
   size_t batch_jobs_max = SIZE_MAX;
+  size_t read_jobs_max = SIZE_MAX;
   uint64_t fast_storage_percent = 0;  // how often storage answers before the turn that asked has ended
 
   static Setup from(Chance& chance, std::string directory);

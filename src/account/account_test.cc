@@ -107,10 +107,20 @@ TEST_F(AccountTest, IsKeptAsLongAsATokenMayLive) {
   options_.revocations_max = 10;
   options_.expectations.lifetime_max = std::chrono::hours(3);
   restart();
-  EXPECT_EQ(revoke(RevocationKind::user, "alice")->until, now + 182 * minute);
+  EXPECT_EQ(revoke(RevocationKind::user, "bob")->until, now + 182 * minute);
   options_.expectations.lifetime_max = std::chrono::minutes(5);
   restart();
-  EXPECT_EQ(revoke(RevocationKind::user, "alice")->until, now + 62 * minute) << "its session tokens live longer";
+  EXPECT_EQ(revoke(RevocationKind::user, "carol")->until, now + 62 * minute) << "its session tokens live longer";
+}
+
+TEST_F(AccountTest, ALaterRevocationOfTheSameDoesNotShortenIt) {
+  const int64_t minute = 60'000;
+  const int64_t now = clock_.unix_ms();
+  const int64_t until = revoke(RevocationKind::token, "a", now + 50 * minute)->until;
+  EXPECT_EQ(revoke(RevocationKind::token, "a", now + 5 * minute)->until, until);
+  restart();
+  EXPECT_EQ(in_force(), 1);
+  EXPECT_EQ(revoke(RevocationKind::token, "a", now + 5 * minute)->until, until);
 }
 
 TEST_F(AccountTest, WhatHasExpiredIsNotRevoked) {

@@ -23,7 +23,7 @@ void check_field(const Field& field, const Request& request) {
     case FieldType::client_id: {
       const std::string& text = request.text(field.name);
       TIDEMARK_CHECK(!text.empty() && is_utf8(text));
-      TIDEMARK_CHECK(static_cast<int64_t>(text.size()) <= (field.type == FieldType::text ? field.max : 4 * 64));
+      TIDEMARK_CHECK(static_cast<int64_t>(text.size()) <= (field.type == FieldType::text ? field.most() : 4 * 64));
       return;
     }
     case FieldType::id:
@@ -31,7 +31,7 @@ void check_field(const Field& field, const Request& request) {
       return;
     case FieldType::integer: {
       const int64_t number = request.integer(field.name);
-      TIDEMARK_CHECK(number >= field.min && number <= field.max);
+      TIDEMARK_CHECK(number >= field.min && number <= field.most());
       return;
     }
     case FieldType::boolean:
@@ -40,20 +40,20 @@ void check_field(const Field& field, const Request& request) {
     case FieldType::text_map: {
       simdjson::dom::parser parser;
       const std::string& json = request.text(field.name);
-      TIDEMARK_CHECK(static_cast<int64_t>(json.size()) <= field.max);
+      TIDEMARK_CHECK(static_cast<int64_t>(json.size()) <= field.most());
       const auto again = parse_json(parser, json, kDepth);
       TIDEMARK_CHECK(again.ok() && again->is_object());
       TIDEMARK_CHECK(to_json(*again) == json);
       return;
     }
     case FieldType::id_list:
-      TIDEMARK_CHECK(static_cast<int64_t>(request.list(field.name).size()) <= field.max);
+      TIDEMARK_CHECK(static_cast<int64_t>(request.list(field.name).size()) <= field.most());
       for (const std::string& id : request.list(field.name)) {
         TIDEMARK_CHECK(is_valid_id(id));
       }
       return;
     case FieldType::cursor_map:
-      TIDEMARK_CHECK(static_cast<int64_t>(request.cursors(field.name).size()) <= field.max);
+      TIDEMARK_CHECK(static_cast<int64_t>(request.cursors(field.name).size()) <= field.most());
       for (const auto& [name, seq] : request.cursors(field.name)) {
         TIDEMARK_CHECK(is_utf8(name) && seq >= 0);
       }

@@ -6,9 +6,9 @@ namespace tidemark::command {
 namespace {
 
 constexpr double kNanosPerSecond = 1e9;
-constexpr std::string_view kNames[kRates] = {"none", "durable", "creation", "signal", "query"};
+constexpr std::string_view kNames[kRates] = {"none", "durable", "creation", "signal", "query", "upkeep"};
 constexpr std::string_view kTexts[kRates] = {"", "too many messages", "too many new conversations or sessions",
-                                             "too many signals", "too many queries"};
+                                             "too many signals", "too many queries", "too many pings and acks"};
 
 int64_t nanos(Instant instant) { return instant.time_since_epoch().count(); }
 
@@ -16,8 +16,8 @@ int64_t nanos(Instant instant) { return instant.time_since_epoch().count(); }
 
 std::string_view name_of(Rate rate) { return kNames[static_cast<size_t>(rate)]; }
 
-std::chrono::nanoseconds RateBucket::take(Instant now, const RateOptions& options) {
-  const auto interval = static_cast<int64_t>(kNanosPerSecond / options.per_second);
+std::chrono::nanoseconds RateBucket::take(Instant now, const RateOptions& options, double tokens) {
+  const auto interval = static_cast<int64_t>(kNanosPerSecond / options.per_second * tokens);
   const auto tolerance = static_cast<int64_t>(kNanosPerSecond / options.per_second * options.burst);
   int64_t arrival = arrival_ns_.load(std::memory_order_relaxed);
   for (;;) {

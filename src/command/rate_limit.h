@@ -24,8 +24,9 @@ enum class Rate : uint8_t {
   creation,  // makes something that stays: a conversation, a session
   signal,    // is told to others or moves a marker, and is not stored by itself
   query,     // reads from the store
+  upkeep,    // ping and ack: keeps a connection going, costs little
 };
-inline constexpr size_t kRates = 5;
+inline constexpr size_t kRates = 6;
 std::string_view name_of(Rate rate);
 
 struct RateOptions {
@@ -39,8 +40,9 @@ using RateTable = std::array<RateOptions, kRates>;
 // Any thread. What it allows is said at each call, so that it can be changed while it is used.
 class RateBucket {
  public:
-  // Takes one token. Otherwise the time after which one will be there (never zero).
-  std::chrono::nanoseconds take(Instant now, const RateOptions& options);
+  // Takes one token, or as many as `tokens` says: not more than the burst. Otherwise nothing, and the time after which
+  // they will be there (never zero).
+  std::chrono::nanoseconds take(Instant now, const RateOptions& options, double tokens = 1);
   // Whether a new bucket would be the same.
   bool is_full(Instant now) const;
 

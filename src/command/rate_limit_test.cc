@@ -51,6 +51,14 @@ TEST(RateBucket, GivesOneMoreWhenItSaidSo) {
   EXPECT_FALSE(takes(bucket, kStart + wait));
 }
 
+TEST(RateBucket, GivesManyAtOnceAsIfOneByOne) {
+  Limited bucket{{.per_second = 1000, .burst = 500}, {}};
+  EXPECT_EQ(bucket.bucket.take(kStart, bucket.options, 400).count(), 0);
+  EXPECT_EQ(bucket.bucket.take(kStart, bucket.options, 150), milliseconds(50));
+  EXPECT_EQ(bucket.bucket.take(kStart, bucket.options, 100).count(), 0) << "what was refused was not taken";
+  EXPECT_EQ(bucket.take(kStart), milliseconds(1));
+}
+
 TEST(RateBucket, HoldsTheRateOverTime) {
   Limited bucket{{.per_second = 100, .burst = 10}, {}};
   int taken = 0;

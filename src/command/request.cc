@@ -33,9 +33,9 @@ Error wrong_type(const Field& field) {
 }
 
 Status check_range(const Field& field, int64_t number) {
-  if (number < field.min || number > field.max) {
+  if (number < field.min || number > field.most()) {
     return wrong(field, "must be from " + std::to_string(field.min) +
-                            (field.max == INT64_MAX ? std::string(" up") : " to " + std::to_string(field.max)));
+                            (field.most() == INT64_MAX ? std::string(" up") : " to " + std::to_string(field.most())));
   }
   return {};
 }
@@ -175,8 +175,8 @@ Status Request::set(size_t index, simdjson::dom::element element) {
         }
       }
       std::string json = to_json(element);
-      if (static_cast<int64_t>(json.size()) > field.max) {
-        return wrong(field, "longer than " + std::to_string(field.max) + " bytes");
+      if (static_cast<int64_t>(json.size()) > field.most()) {
+        return wrong(field, "longer than " + std::to_string(field.most()) + " bytes");
       }
       value = std::move(json);
       return {};
@@ -194,8 +194,8 @@ Status Request::set(size_t index, simdjson::dom::element element) {
         }
         ids.emplace_back(text);
       }
-      if (static_cast<int64_t>(ids.size()) > field.max) {
-        return wrong(field, "more than " + std::to_string(field.max));
+      if (static_cast<int64_t>(ids.size()) > field.most()) {
+        return wrong(field, "more than " + std::to_string(field.most()));
       }
       value = std::move(ids);
       return {};
@@ -213,8 +213,8 @@ Status Request::set(size_t index, simdjson::dom::element element) {
         }
         cursors.emplace_back(std::string(name), number);
       }
-      if (static_cast<int64_t>(cursors.size()) > field.max) {
-        return wrong(field, "more than " + std::to_string(field.max));
+      if (static_cast<int64_t>(cursors.size()) > field.most()) {
+        return wrong(field, "more than " + std::to_string(field.most()));
       }
       value = std::move(cursors);
       return {};
@@ -233,8 +233,8 @@ Status Request::set_text(const Field& field, Value& value, std::string_view text
   if (field.type == FieldType::client_id && (text.size() > 4 * kClientIdCharacters || characters(text) > kClientIdCharacters)) {
     return wrong(field, "longer than 64 characters");
   }
-  if (field.type == FieldType::text && static_cast<int64_t>(text.size()) > field.max) {
-    return wrong(field, "longer than " + std::to_string(field.max) + " bytes");
+  if (field.type == FieldType::text && static_cast<int64_t>(text.size()) > field.most()) {
+    return wrong(field, "longer than " + std::to_string(field.most()) + " bytes");
   }
   value = std::string(text);
   return {};
@@ -277,8 +277,8 @@ Status Request::take_text(std::string_view name, std::string_view text) {
         ids.emplace_back(one);
         start = comma + 1;
       }
-      if (static_cast<int64_t>(ids.size()) > field->max) {
-        return wrong(*field, "more than " + std::to_string(field->max));
+      if (static_cast<int64_t>(ids.size()) > field->most()) {
+        return wrong(*field, "more than " + std::to_string(field->most()));
       }
       value = std::move(ids);
       return {};

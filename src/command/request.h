@@ -3,6 +3,7 @@
 
 #include <simdjson.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,9 @@ struct Field {
   std::string_view alias = {};  // another name that clients use; "a.b" is member b of object a
   Where where = Where::body;    // on REST
   std::string_view help = {};
+  std::function<int64_t()> max_now = {};  // of a maximum that may change while the node runs; then `max` says nothing
+
+  int64_t most() const { return max_now ? max_now() : max; }
 };
 
 using Fields = std::vector<Field>;

@@ -121,7 +121,11 @@ Task<Result<Reply>> Table::run(const Row& row, Caller caller, Request request) c
       caller.rates = co_await limiter_.rates_of(caller.key());
     }
     if (const Status taken = caller.rates->take(row.rate, clock_.now()); !taken.ok()) {
-      co_return taken.error();
+      Error refused = taken.error();
+      if (!row.too_fast.empty()) {
+        refused.text = row.too_fast;
+      }
+      co_return refused;
     }
   }
   Worker& from = *Worker::current();

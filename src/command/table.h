@@ -45,6 +45,7 @@ struct Row {
   Fields fields;
   Access access = Access::user;
   Rate rate = Rate::query;  // what says nothing is limited too
+  std::string_view too_fast = {};  // the text of `rate_limited`; empty: that of the class
   Handler handler;
 };
 

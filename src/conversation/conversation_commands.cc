@@ -113,7 +113,7 @@ void Conversations::add_commands(command::Table& table) {
   };
   const auto content_max = static_cast<int64_t>(service->options().content_bytes);
   const auto data_max = static_cast<int64_t>(service->options().data_bytes);
-  const auto members_max = static_cast<int64_t>(service->options().members);
+  const auto members_max = [service] { return static_cast<int64_t>(service->options().members); };
   const Field content = text("content", content_max, true);
 
   table.add({.type = "message",
@@ -181,9 +181,11 @@ void Conversations::add_commands(command::Table& table) {
              .summary = "Full-text search in the user's conversations, newest first",
              .fields = {{.name = "q", .type = FieldType::text, .required = true, .max = kSearchBytesMax,
                          .where = Where::query, .help = "words that all have to be in the message"},
-                        conversation_field(false, Where::query), query_integer("limit", 1, kSearchLimitMax)},
+                        conversation_field(false, Where::query), query_integer("limit", 1, kSearchLimitMax),
+                        {.name = "cursor", .type = FieldType::text, .max = 64, .where = Where::query}},
              .access = Access::scope,
              .rate = Rate::durable,
+             .too_fast = "too many requests",
              .handler = handler(&Service::search)});
   table.add({.method = "GET",
              .path = "/messages/{message_id}",
@@ -210,7 +212,7 @@ void Conversations::add_commands(command::Table& table) {
              .summary = "Creates a group",
              .fields = {kClientId,
                         text("title", kTitleBytes, true),
-                        {.name = "members", .type = FieldType::id_list, .max = members_max},
+                        {.name = "members", .type = FieldType::id_list, .max_now = members_max},
                         {.name = "metadata", .type = FieldType::object, .max = kMetadataBytes},
                         {.name = "conversation_id", .type = FieldType::id}},
              .access = Access::scope,

@@ -49,6 +49,7 @@ constexpr Sql kTotalChanges{"SELECT total_changes()"};
 constexpr int64_t kMergePages = 16;
 constexpr Sql kFind{
     "SELECT rowid FROM search WHERE search MATCH ? AND rowid > ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"};
+constexpr Sql kNewestUpTo{"SELECT seq, time FROM entries WHERE stream = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"};
 constexpr Sql kSearchable{
     "SELECT c.stream, c.conversation_id, s.floor, s.updated_at FROM members u JOIN conversations c ON c.stream = u.stream"
     " JOIN streams s ON s.id = u.stream WHERE u.tenant = ? AND u.user_id = ? AND c.deleted = 0"
@@ -154,6 +155,30 @@ std::vector<int64_t> find_text(Transaction& tx, StreamId stream, std::string_vie
     found.push_back(rows.integer(0) - document(stream, 0));
   }
   return found;
+}
+
+int64_t first_later(Transaction& tx, StreamId stream, int64_t floor, int64_t time_ms) {
+  const auto is_later = [&](int64_t seq, int64_t& actual) {
+    Statement& row = tx.query(kNewestUpTo, stream, seq);
+    const bool some = row.next();
+    actual = some ? row.integer(0) : 0;
+    return some && row.integer(1) > time_ms;
+  };
+  int64_t later = INT64_MAX;
+  if (!is_later(INT64_MAX, later)) {
+    return INT64_MAX;
+  }
+  // `later` is later than that time, `not_later` is not.
+  for (int64_t not_later = floor; later - not_later > 1;) {
+    const int64_t middle = not_later + (later - not_later) / 2;
+    int64_t actual = 0;
+    if (is_later(middle, actual)) {
+      later = actual;
+    } else {
+      not_later = middle;
+    }
+  }
+  return later;
 }
 
 std::vector<Searchable> searchable(Transaction& tx, const UserKey& user, int64_t limit) {

@@ -41,6 +41,9 @@ bool merge_index(storage::Transaction& tx, bool whole = false);
 std::vector<int64_t> find_text(storage::Transaction& tx, stream::StreamId stream, std::string_view query, int64_t before,
                                int64_t limit);
 
+// The first entry behind `floor` that is later than `time_ms`; INT64_MAX: none is. As if time never went back.
+int64_t first_later(storage::Transaction& tx, stream::StreamId stream, int64_t floor, int64_t time_ms);
+
 // The user's conversations that can be searched, most recently active first.
 struct Searchable {
   stream::StreamId stream{};

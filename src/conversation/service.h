@@ -66,6 +66,7 @@ class Service {
   Answer create(Caller caller, Request request);
   Answer update(Caller caller, Request request);
   Answer erase(Caller caller, Request request);
+  // Their members (service_members.cc).
   Answer add_member(Caller caller, Request request);
   Answer remove_member(Caller caller, Request request);
   Answer set_role(Caller caller, Request request);
@@ -93,6 +94,8 @@ class Service {
   Task<Result<EraseProgress>> erase_some(UserKey user, std::string pseudonym, EraseProgress progress);
 
   Task<Result<std::vector<bool>>> share(UserKey viewer, std::vector<std::string> users);
+  // What the caller may do in a group; a service without a user may do everything in its tenant.
+  static Role role_in(const Conversation& conversation, const Caller& caller);
   int owner_index(const ConversationKey& key) const { return owner(key).index(); }
   const ConversationOptions& options() const { return *options_; }
   void set_options(const ConversationOptions& options) { options_.replace(options); }
@@ -239,6 +242,14 @@ struct Service::Shard {
   Timer unused_timer;
   size_t next_bucket = 0;  // of `conversations`, to be looked at by drop_unused()
 };
+
+// The event on the own stream of somebody who came into a conversation.
+inline constexpr std::string_view kJoinedEvent = "conversation.joined";
+
+// The position of a page as its cursor: numbers with points between them.
+std::string position_text(std::initializer_list<int64_t> numbers);
+// False: not such a text of as many numbers.
+bool parse_position(std::string_view text, std::span<int64_t> numbers);
 
 // The fields of a request as one number: tells a retry from another request under the same id.
 int64_t request_hash(std::initializer_list<std::string_view> parts);

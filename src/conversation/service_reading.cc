@@ -53,18 +53,6 @@ std::string rows_json(const ConversationId& id, const std::vector<store::Row>& r
   return json + "]";
 }
 
-// The position of a list page: "<updated_at>.<stream>".
-bool parse_position(const std::string& cursor, int64_t& time, int64_t& stream) {
-  const size_t dot = cursor.find('.');
-  if (dot == std::string::npos) {
-    return false;
-  }
-  const char* const end = cursor.data() + cursor.size();
-  const auto first = std::from_chars(cursor.data(), cursor.data() + dot, time);
-  const auto second = std::from_chars(cursor.data() + dot + 1, end, stream);
-  return first.ec == std::errc() && first.ptr == cursor.data() + dot && second.ec == std::errc() && second.ptr == end;
-}
-
 std::string_view name_of(Kind kind) { return kind == Kind::direct ? "direct" : "group"; }
 
 void write_details(JsonWriter& writer, const Details& details) {
@@ -79,6 +67,28 @@ void write_details(JsonWriter& writer, const Details& details) {
 }
 
 }  // namespace
+
+std::string position_text(std::initializer_list<int64_t> numbers) {
+  std::string text;
+  for (const int64_t number : numbers) {
+    text += (text.empty() ? "" : ".") + std::to_string(number);
+  }
+  return text;
+}
+
+bool parse_position(std::string_view text, std::span<int64_t> numbers) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const auto [behind, failed] = std::from_chars(at, end, numbers[i]);
+    const bool last = i + 1 == numbers.size();
+    if (failed != std::errc() || (last ? behind != end : behind == end || *behind != '.')) {
+      return false;
+    }
+    at = behind + 1;
+  }
+  return true;
+}
 
 Service::Answer Service::history(Caller caller, Request request) {
   if (request.has("before") && request.has("after")) {
@@ -187,14 +197,13 @@ Service::Answer Service::conversation(Caller caller, Request request) {
 }
 
 Service::Answer Service::list(Caller caller, Request request) {
-  int64_t before_time = INT64_MAX;
-  int64_t before_stream = INT64_MAX;
-  if (request.has("cursor") && !parse_position(request.text("cursor"), before_time, before_stream)) {
+  int64_t before[] = {INT64_MAX, INT64_MAX};  // when it was active last, and the stream
+  if (request.has("cursor") && !parse_position(request.text("cursor"), before)) {
     co_return invalid_field("cursor", "not a cursor of this list");
   }
   const int64_t limit = request.integer("limit", 50);
   const auto found = co_await database_.read([&](Transaction& tx) -> Result<std::vector<store::Listed>> {
-    return store::list(tx, caller.key(), before_time, before_stream, limit + 1);
+    return store::list(tx, caller.key(), before[0], before[1], limit + 1);
   });
   if (!found.ok()) {
     co_return found.error();
@@ -213,7 +222,7 @@ Service::Answer Service::list(Caller caller, Request request) {
                                                              one.last_message->state)
                                                 : "null");
     writer.end();
-    cursor = std::to_string(one.details.updated_at) + "." + std::to_string(static_cast<int64_t>(one.details.stream));
+    cursor = position_text({one.details.updated_at, static_cast<int64_t>(one.details.stream)});
   }
   Reply reply;
   JsonWriter writer(reply.data);

@@ -1,5 +1,6 @@
 // Full-text search, and when the index hears of messages.
 #include <algorithm>
+#include <compare>
 
 #include "conversation/search_query.h"
 #include "conversation/search_store.h"
@@ -17,39 +18,67 @@ constexpr auto kHandToIndexEvery = std::chrono::milliseconds(200);
 constexpr int64_t kSearchedConversations = 1000;  // the user's most recently active ones
 constexpr int64_t kSearchLimit = 20;
 
+// Where a message stands among the results: the later, the sooner.
+struct Place {
+  int64_t time_ms = INT64_MAX;  // 0 where all results are of one conversation, which has an order of its own
+  int64_t seq = INT64_MAX;
+  int64_t stream = INT64_MAX;
+  friend auto operator<=>(const Place&, const Place&) = default;
+};
+
 struct Found {
   ConversationId conversation;
   store::Row row;
+  Place place;
 };
 
-bool newer(const Found& a, const Found& b) {
-  return std::pair(a.row.entry.time_ms, a.row.entry.seq) > std::pair(b.row.entry.time_ms, b.row.entry.seq);
-}
+struct Search {
+  std::string query;
+  std::string viewer;
+  bool in_one = false;
+  Place before;  // results behind this one
+  size_t limit = 0;
+};
 
 // The newest messages of one conversation that match. The index may know a message that is gone since.
-void search_one(Transaction& tx, const store::Searchable& where, std::string_view query, int64_t limit,
-                std::string_view viewer, std::vector<Found>& found) {
-  for (const int64_t seq : store::find_text(tx, where.stream, query, INT64_MAX, limit)) {
-    auto row = store::entry(tx, where.stream, seq, viewer);
-    if (row && seq > where.floor && static_cast<EntryKind>(row->entry.kind) == EntryKind::message &&
-        !row->state.deleted) {
-      found.push_back({where.id, std::move(*row)});
+void search_one(Transaction& tx, const store::Searchable& where, const Search& search, std::vector<Found>& found) {
+  int64_t before = search.before.seq;
+  if (!search.in_one && before != INT64_MAX) {
+    before = store::first_later(tx, where.stream, where.floor, search.before.time_ms);
+  }
+  for (size_t wanted = search.limit; wanted > 0;) {
+    const auto seqs = store::find_text(tx, where.stream, search.query, before, static_cast<int64_t>(wanted));
+    const bool last = seqs.size() < wanted;
+    for (const int64_t seq : seqs) {
+      before = seq;
+      auto row = store::entry(tx, where.stream, seq, search.viewer);
+      if (!row || seq <= where.floor || static_cast<EntryKind>(row->entry.kind) != EntryKind::message ||
+          row->state.deleted) {
+        continue;
+      }
+      const Place place{search.in_one ? 0 : row->entry.time_ms, seq, static_cast<int64_t>(where.stream)};
+      if (place < search.before) {
+        found.push_back({where.id, std::move(*row), place});
+        --wanted;
+      }
+    }
+    if (last) {
+      return;
     }
   }
 }
 
 // `places` in the order of their newest entries: one that is older than the oldest result ends the search.
-std::vector<Found> search_all(Transaction& tx, const std::vector<store::Searchable>& places, std::string_view query,
-                              int64_t limit, std::string_view viewer) {
+std::vector<Found> search_all(Transaction& tx, const std::vector<store::Searchable>& places, const Search& search) {
   std::vector<Found> found;
   for (const store::Searchable& where : places) {
-    const bool full = found.size() >= static_cast<size_t>(limit);
+    const bool full = found.size() >= search.limit;
     if (full && where.updated_at < found.back().row.entry.time_ms) {
       break;
     }
-    search_one(tx, where, query, limit, viewer, found);
-    std::stable_sort(found.begin(), found.end(), newer);
-    found.resize(std::min(found.size(), static_cast<size_t>(limit)));
+    search_one(tx, where, search, found);
+    std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) { return a.place > b.place; });
+    found.resize(std::min(found.size(), search.limit));
   }
   return found;
 }
@@ -104,7 +133,19 @@ Service::Answer Service::search(Caller caller, Request request) {
   if (!in_one && caller.user.empty()) {
     co_return Error{Code::missing_field, "a service without a user searches in one conversation", "conversation_id", 0};
   }
-  const int64_t limit = request.integer("limit", kSearchLimit);
+  const auto limit = static_cast<size_t>(request.integer("limit", kSearchLimit));
+  Search search;
+  search.query = *query;
+  search.viewer = caller.user.str();
+  search.in_one = in_one;
+  search.limit = limit + 1;
+  if (request.has("cursor")) {
+    int64_t before[3];
+    if (!parse_position(request.text("cursor"), before)) {
+      co_return invalid_field("cursor", "not a cursor of this search");
+    }
+    search.before = {before[0], before[1], before[2]};
+  }
   std::vector<store::Searchable> places;
   if (in_one) {
     auto opened = co_await open_as_member(caller, {caller.tenant, ConversationId(request.text("conversation_id"))});
@@ -117,19 +158,25 @@ Service::Answer Service::search(Caller caller, Request request) {
   co_await catch_up_index();
   const auto found = co_await database_.read([&](Transaction& tx) -> Result<std::vector<Found>> {
     const auto all = in_one ? places : store::searchable(tx, caller.key(), kSearchedConversations);
-    return search_all(tx, all, *query, limit + 1, caller.user.str());
+    return search_all(tx, all, search);
   });
   if (!found.ok()) {
     co_return found.error();
   }
-  const bool has_more = found->size() > static_cast<size_t>(limit);
+  const bool has_more = found->size() > limit;
   std::string list = "[";
-  for (size_t i = 0; i < found->size() && i < static_cast<size_t>(limit); ++i) {
+  for (size_t i = 0; i < found->size() && i < limit; ++i) {
     list += i > 0 ? "," : "";
     list += entry_json((*found)[i].conversation, (*found)[i].row.entry, (*found)[i].row.state);
   }
   Reply reply;
-  JsonWriter(reply.data).begin().raw("messages", list + "]").field("has_more", has_more).end();
+  JsonWriter writer(reply.data);
+  writer.begin().raw("messages", list + "]").field("has_more", has_more);
+  if (has_more) {
+    const Place& last = (*found)[limit - 1].place;
+    writer.field("cursor", position_text({last.time_ms, last.seq, last.stream}));
+  }
+  writer.end();
   co_return reply;
 }
 

@@ -33,8 +33,8 @@ std::string describe(const Field& field) {
   const auto add = [&text](const std::string& more) { text += (text.empty() ? "" : ". ") + more; };
   const bool sized =
       field.type == FieldType::text || field.type == FieldType::object || field.type == FieldType::text_map;
-  if (sized && field.max != INT64_MAX) {
-    add("At most " + std::to_string(field.max) + " bytes");
+  if (sized && field.most() != INT64_MAX) {
+    add("At most " + std::to_string(field.most()) + " bytes");
   }
   if (!field.alias.empty()) {
     add("Also read from `" + std::string(field.alias) + "`");
@@ -46,12 +46,12 @@ std::string schema(const Field& field) {
   std::string json;
   JsonWriter writer(json);
   writer.begin();
-  const bool limited = field.max != INT64_MAX;
+  const bool limited = field.most() != INT64_MAX;
   switch (field.type) {
     case FieldType::text:
       writer.field("type", "string").field("minLength", 1);
       if (limited) {
-        writer.field("maxLength", field.max);
+        writer.field("maxLength", field.most());
       }
       break;
     case FieldType::id: writer.field("type", "string").field("minLength", 1).field("maxLength", 128); break;
@@ -59,7 +59,7 @@ std::string schema(const Field& field) {
     case FieldType::integer:
       writer.field("type", "integer").field("format", "int64").field("minimum", field.min);
       if (limited) {
-        writer.field("maximum", field.max);
+        writer.field("maximum", field.most());
       }
       break;
     case FieldType::boolean: writer.field("type", "boolean"); break;
@@ -70,13 +70,13 @@ std::string schema(const Field& field) {
     case FieldType::id_list:
       writer.field("type", "array").raw("items", R"({"type":"string","minLength":1,"maxLength":128})");
       if (limited) {
-        writer.field("maxItems", field.max);
+        writer.field("maxItems", field.most());
       }
       break;
     case FieldType::cursor_map:
       writer.field("type", "object").raw("additionalProperties", R"({"type":"integer","format":"int64","minimum":0})");
       if (limited) {
-        writer.field("maxProperties", field.max);
+        writer.field("maxProperties", field.most());
       }
       break;
   }

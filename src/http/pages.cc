@@ -56,7 +56,7 @@ Pages::Pages(const ServerOptions& options, const ServerHooks& hooks, const Metri
       demo_(options.demo && !options.metrics_only),
       readiness_(hooks.readiness),
       metrics_(metrics),
-      openapi_(table != nullptr && !options.metrics_only ? openapi(*table) : std::string()) {}
+      described_(options.metrics_only ? nullptr : table) {}
 
 std::optional<Response> Pages::answer(std::string_view method, std::string_view path) const {
   auto found = page(path);
@@ -85,8 +85,8 @@ std::optional<Response> Pages::page(std::string_view path) const {
     response.body = metrics_.expose();
     return response;
   }
-  if ((path == "/openapi.json" || path == "/api/v1/openapi.json") && !openapi_.empty()) {
-    return json_page(openapi_);
+  if ((path == "/openapi.json" || path == "/api/v1/openapi.json") && described_ != nullptr) {
+    return json_page(openapi(*described_));
   }
   if (!demo_) {
     return std::nullopt;

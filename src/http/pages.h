@@ -28,7 +28,7 @@ class Pages {
   const bool demo_;
   const std::function<Readiness()> readiness_;
   const MetricRegistry& metrics_;
-  const std::string openapi_;
+  const command::Table* const described_;  // anew each time: maxima may change while the node runs
 };
 
 }  // namespace tidemark::http

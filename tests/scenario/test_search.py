@@ -89,6 +89,31 @@ async def test_limit_and_has_more(server):
     assert len(found(server, bob, common)) == 4
 
 
+@pytest.mark.parametrize("in_one", [False, True])
+async def test_the_next_page(server, in_one):
+    alice, bob, carol = uniques("alice", "bob", "carol")
+    a = await server.connect(alice)
+    common = word()
+    sent = [await a.say(peer, content=f"{common} {number}") for number in range(4) for peer in (bob, carol)]
+    where = {}
+    if in_one:
+        where = {"conversation_id": sent[0]["conversation_id"]}
+        sent = [one for one in sent if one["conversation_id"] == where["conversation_id"]]
+    page, pages = search(server, alice, common, limit=3, **where), []
+    late = await a.say(bob, content=f"{common} late")  # is on no later page
+    while True:
+        pages.append([message["message_id"] for message in page["messages"]])
+        if not page["has_more"]:
+            break
+        page = search(server, alice, common, limit=3, cursor=page["cursor"], **where)
+    assert "cursor" not in page and [len(one) for one in pages] == ([3, 1] if in_one else [3, 3, 2])
+    seen = sum(pages, [])
+    assert sorted(seen) == sorted(one["message_id"] for one in sent) and late["message_id"] not in seen
+    assert seen[0] == sent[-1]["message_id"] or not in_one
+    for bad in ("x", "1", "1.2", "1.2.3.4", "1.2.", "-", "9" * 30 + ".1.1"):
+        assert_refused(server.api("GET", f"/messages/search?q={common}&cursor={bad}", alice), 400, "invalid_field")
+
+
 async def test_one_conversation_only(server):
     alice, bob, carol, mallory = uniques("alice", "bob", "carol", "mallory")
     a = await server.connect(alice)

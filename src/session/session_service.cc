@@ -3,7 +3,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/uuid.h"
-#include "session/session.h"
+#include "session/session_parts.h"
 #include "session/session_store.h"
 
 namespace tidemark::session {
@@ -11,35 +11,25 @@ namespace {
 
 using storage::Transaction;
 
-constexpr auto kStoreActivityEvery = std::chrono::seconds(5);
 constexpr auto kExpiryCheckMax = std::chrono::hours(1);
 constexpr int kExpiredPerStep = 256;
 
-bool has_session(const std::vector<Connection>& connections, const SessionId& session) {
-  return std::any_of(connections.begin(), connections.end(),
-                     [&](const Connection& one) { return one.session == session; });
+// Of an OpenRequest or a CreateRequest.
+template <class Request>
+Session fresh_session(const Request& request, const Uuid& id, int64_t now, int64_t ttl_ms) {
+  Session fresh;
+  fresh.id = SessionId(id.str());
+  fresh.user = request.user;
+  fresh.device = request.device;
+  fresh.client_ip = request.client_ip;
+  fresh.client_port = request.client_port;
+  fresh.created_at = fresh.updated_at = fresh.last_activity = now;
+  fresh.ttl_ms = ttl_ms;
+  fresh.expires_at = now + ttl_ms;
+  return fresh;
 }
 
 }  // namespace
-
-// Owner: its worker, which is home to the users in it.
-struct Sessions::Shard {
-  Shard(Sessions& sessions, Worker& of)
-      : self(sessions),
-        worker(of),
-        activity_timer([](void* context) { static_cast<Shard*>(context)->store(); }, this),
-        expiry_timer([](void* context) { spawn(static_cast<Shard*>(context)->self.expire()); }, this) {}
-
-  void store() { spawn(self.store_activity(this)); }
-
-  Sessions& self;
-  Worker& worker;
-  std::unordered_map<UserKey, std::vector<Connection>> users;
-  std::unordered_map<TenantId, Online> online;
-  std::unordered_map<SessionId, int64_t> activity;  // newest, not stored yet
-  Timer activity_timer;
-  Timer expiry_timer;  // used by the first worker only: one timer for all sessions
-};
 
 Sessions::Sessions(WorkerPool& workers, storage::Database& database, const account::Account& account,
                    const Clock& clock, Random& random, SessionOptions options, MetricRegistry& metrics)
@@ -93,15 +83,7 @@ Task<Result<Session>> Sessions::open(OpenRequest request) {
   if (*found) {
     co_return std::move(**found);
   }
-  Session fresh;
-  fresh.id = SessionId(make_uuid7(clock_, random_).str());
-  fresh.user = request.user;
-  fresh.device = request.device;
-  fresh.client_ip = request.client_ip;
-  fresh.client_port = request.client_port;
-  fresh.created_at = fresh.updated_at = fresh.last_activity = now;
-  fresh.ttl_ms = options_->ttl.count();
-  fresh.expires_at = now + fresh.ttl_ms;
+  const Session fresh = fresh_session(request, make_uuid7(clock_, random_), now, options_->ttl.count());
   auto opened = co_await database_.write([&](Transaction& tx) -> Result<Session> {
     // Another connection of the device may have made one in the meantime.
     if (auto session = store::find_open(tx, request.user, request.device, now)) {
@@ -121,17 +103,11 @@ Task<Result<Session>> Sessions::open(OpenRequest request) {
 
 Task<Result<Session>> Sessions::create(CreateRequest request) {
   const int64_t now = clock_.unix_ms();
-  Session fresh;
-  fresh.id = SessionId(make_uuid7(clock_, random_).str());
-  fresh.user = request.user;
-  fresh.device = request.device;
-  fresh.client_ip = request.client_ip;
-  fresh.client_port = request.client_port;
+  const int64_t ttl_ms = request.timeout_seconds > 0
+                             ? std::min<int64_t>(request.timeout_seconds * 1000, options_->ttl_max.count())
+                             : options_->ttl.count();
+  Session fresh = fresh_session(request, make_uuid7(clock_, random_), now, ttl_ms);
   fresh.metadata = request.metadata;
-  fresh.created_at = fresh.updated_at = fresh.last_activity = now;
-  fresh.ttl_ms = request.timeout_seconds > 0 ? std::min(request.timeout_seconds * 1000, options_->ttl_max.count())
-                                             : options_->ttl.count();
-  fresh.expires_at = now + fresh.ttl_ms;
   const auto hash = static_cast<int64_t>(
       hash_pair(request.device.str() + '\n' + std::to_string(request.timeout_seconds), request.metadata));
   auto made = co_await database_.write([&](Transaction& tx) -> Result<Session> {
@@ -206,117 +182,6 @@ Task<Result<int64_t>> Sessions::last_seen(UserKey user) {
       [&](Transaction& tx) -> Result<int64_t> { return store::last_seen(tx, user); });
 }
 
-Task<Status> Sessions::add_connection(UserKey user, Connection connection) {
-  Worker& from = *Worker::current();
-  co_await home_of(user).enter();
-  Shard& shard = shard_of(user);
-  std::vector<Connection>& connections = shard.users[user];
-  Status status;
-  std::vector<Connection> replaced;
-  if (connection.named_device) {
-    for (const Connection& other : connections) {
-      if (other.named_device && other.device == connection.device) {
-        replaced.push_back(other);
-      }
-    }
-  }
-  if (connections.size() - replaced.size() >= options_->connections_per_user) {
-    status = fail(Code::too_large, "connection limit of the user");
-  } else {
-    std::erase_if(connections, [&](const Connection& other) {
-      return std::any_of(replaced.begin(), replaced.end(), [&](const Connection& gone) { return gone.id == other.id; });
-    });
-    Online& online = shard.online[user.tenant];
-    online.users += connections.empty() && replaced.empty();
-    online.connections += 1 - static_cast<int64_t>(replaced.size());
-    active_.add(!has_session(connections, connection.session));
-    for (const Connection& old : replaced) {
-      active_.add(old.session != connection.session && !has_session(connections, old.session) ? -1 : 0);
-      active_.add(old.session == connection.session ? -1 : 0);
-    }
-    connections.push_back(connection);
-    for (const Connection& old : replaced) {
-      door_.close(old, CloseCode::replaced);
-      for (const ConnectionEvents& events : events_) {
-        events.removed(user, old, connections, CloseCode::replaced);
-      }
-    }
-    for (const ConnectionEvents& events : events_) {
-      events.added(user, connection, connections);
-    }
-  }
-  if (connections.empty()) {
-    shard.users.erase(user);
-  }
-  co_await from.enter();
-  co_return status;
-}
-
-void Sessions::remove_connection(UserKey user, Connection connection, CloseCode code) {
-  Worker& home = home_of(user);
-  if (!home.is_current()) {
-    home.post([this, moved = std::make_unique<std::pair<UserKey, Connection>>(std::move(user), std::move(connection)),
-               code] { remove_connection(std::move(moved->first), std::move(moved->second), code); });
-    return;
-  }
-  touch(user, connection.session);
-  Shard& shard = shard_of(user);
-  const auto found = shard.users.find(user);
-  if (found == shard.users.end() ||
-      std::erase_if(found->second, [&](const Connection& one) { return one.id == connection.id; }) == 0) {
-    return;  // it was replaced
-  }
-  Online& online = shard.online[user.tenant];
-  online.connections -= 1;
-  online.users -= found->second.empty();
-  active_.add(has_session(found->second, connection.session) ? 0 : -1);
-  for (const ConnectionEvents& events : events_) {
-    events.removed(user, connection, found->second, code);
-  }
-  if (found->second.empty()) {
-    shard.users.erase(found);
-  }
-}
-
-const std::vector<Connection>& Sessions::connections_of(const UserKey& user) const {
-  static const std::vector<Connection> kNone;
-  const Shard& shard = shard_of(user);
-  const auto found = shard.users.find(user);
-  return found == shard.users.end() ? kNone : found->second;
-}
-
-void Sessions::touch(const UserKey& user, const SessionId& id) {
-  if (id.empty()) {
-    return;
-  }
-  Worker& home = home_of(user);
-  if (!home.is_current()) {
-    home.post([this, moved = std::make_unique<std::pair<UserKey, SessionId>>(user, id)] {
-      touch(moved->first, moved->second);
-    });
-    return;
-  }
-  Shard& shard = shard_of(user);
-  shard.activity[id] = clock_.unix_ms();
-  if (!shard.activity_timer.armed()) {
-    home.arm(shard.activity_timer, kStoreActivityEvery);
-  }
-}
-
-Task<> Sessions::store_activity(Shard* shard) {
-  std::unordered_map<SessionId, int64_t> activity;
-  activity.swap(shard->activity);
-  const auto stored = co_await database_.write([&](Transaction& tx) -> Status {
-    for (const auto& [id, at] : activity) {
-      store::touch(tx, id, at);
-    }
-    return {};
-  });
-  if (!stored.ok()) {
-    log_warn("session.activity_not_stored", {{"sessions", activity.size()}});
-  }
-}
-
 // Closes what has expired and sleeps until the next one may. Runs on the first worker.
 Task<> Sessions::expire() {
   Shard& shard = *shards_[0];
@@ -351,32 +216,6 @@ Task<> Sessions::expire() {
     }
   }
   shard.worker.arm(shard.expiry_timer, wait);
-}
-
-Task<Sessions::Online> Sessions::online(TenantId tenant) {
-  Worker& from = *Worker::current();
-  Online sum;
-  for (int i = 0; i < workers_.size(); ++i) {
-    co_await workers_.at(i).enter();
-    const auto& online = shards_[static_cast<size_t>(i)]->online;
-    if (const auto found = online.find(tenant); found != online.end()) {
-      sum.users += found->second.users;
-      sum.connections += found->second.connections;
-    }
-  }
-  co_await from.enter();
-  co_return sum;
-}
-
-Task<int64_t> Sessions::online_users() {
-  Worker& from = *Worker::current();
-  int64_t users = 0;
-  for (const auto& shard : shards_) {
-    co_await shard->worker.enter();
-    users += static_cast<int64_t>(shard->users.size());
-  }
-  co_await from.enter();
-  co_return users;
 }
 
 std::string Sessions::token_for(const Session& session, const command::Caller& maker) const {

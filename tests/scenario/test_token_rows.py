@@ -207,11 +207,11 @@ class Doors:
     def over_rest_in_the_query(self, token):
         return self.rest(f"/api/v1/conversations?token={token}", None, token)
 
-    async def in_register(self, token):
-        client = await Client(self.server, "mallory", auth=None, path="/ws").open()
-        await client.send(type="register", token=token)
-        await client.until(lambda: client.find("registered") or client.find("error"))
-        if client.find("registered"):
+    @staticmethod
+    async def accepted(client, token, answer):
+        """Whether the client gets that answer; otherwise it has to be refused, and closed for its token."""
+        await client.until(lambda: client.find(answer) or client.find("error"))
+        if client.find(answer):
             await client.drop()
             return True
         assert_error(client.find("error")[0], "invalid_field" if len(token) > 8192 else "unauthorized")
@@ -221,19 +221,15 @@ class Doors:
             await client.drop()
         return False
 
+    async def in_register(self, token):
+        client = await Client(self.server, "mallory", auth=None, path="/ws").open()
+        await client.send(type="register", token=token)
+        return await self.accepted(client, token, "registered")
+
     async def in_refresh(self, token):
         client = await Client(self.server, "mallory", token=hs256()).open()
         await client.send(type="refresh", token=token)
-        await client.until(lambda: client.find("refreshed") or client.find("error"))
-        if client.find("refreshed"):
-            await client.drop()
-            return True
-        assert_error(client.find("error")[0], "invalid_field" if len(token) > 8192 else "unauthorized")
-        if len(token) <= 8192:
-            await client.closed(4001)
-        else:
-            await client.drop()
-        return False
+        return await self.accepted(client, token, "refreshed")
 
     async def all(self, token):
         return {"upgrade, header": self.at_the_upgrade_in_the_header(token),

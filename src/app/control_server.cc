@@ -91,22 +91,30 @@ void ControlServer::serve(Serving& serving) {
   const auto line = socket.read_line(kRequestBytesMax, options_.request_timeout);
   const auto request = line.ok() ? parse_operation(*line) : Result<OperationRequest>(line.error());
   Status done;
+  bool reads = true;  // false: it has taken nothing for too long, and perhaps half a line
   if (request.ok()) {
     OperationAnswer answer;
     answer.print = [&](std::string_view text) {
-      return !stopping_.load() && socket.write_line('>', text, options_.write_timeout);
+      if (stopping_.load() || !reads) {
+        return false;
+      }
+      reads = socket.write_line('>', text, options_.write_timeout, &stopping_);
+      return reads;
     };
     answer.cancelled = [&] { return stopping_.load() || socket.peer_gone(); };
     done = run_(*request, answer);
   } else {
     done = request.error();
   }
+  if (!reads) {
+    return;
+  }
   if (done.ok()) {
-    socket.write_line('.', "", options_.write_timeout);
+    socket.write_line('.', "", options_.write_timeout, &stopping_);
   } else {
     const Error& error = done.error();
     socket.write_line('!', error.text.empty() ? row_of(error.code).text : std::string_view(error.text),
-                      options_.write_timeout);
+                      options_.write_timeout, &stopping_);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -15,6 +16,8 @@ namespace {
 
 constexpr std::string_view kName = "tidemark.sock";
 constexpr int kBacklog = 16;
+constexpr std::chrono::milliseconds kSlice{100};
+constexpr std::chrono::milliseconds kHurry{500};
 
 std::string path_in(const std::string& directory) { return directory + "/" + std::string(kName); }
 
@@ -94,25 +97,37 @@ Result<std::string> ControlSocket::read_line(size_t bytes_max, std::chrono::mill
   }
 }
 
-bool ControlSocket::write_line(char mark, std::string_view line, std::chrono::milliseconds timeout) {
+bool ControlSocket::write_line(char mark, std::string_view line, std::chrono::milliseconds timeout,
+                               const std::atomic<bool>* hurry) {
   std::string bytes;
   bytes.reserve(line.size() + 2);
   bytes += mark;
   bytes += line;
   bytes += '\n';
+  using Time = std::chrono::steady_clock::time_point;
+  Time progressed = std::chrono::steady_clock::now();
+  Time hurried = Time::max();  // when it has to be over
   for (size_t sent = 0; sent < bytes.size();) {
     const ssize_t put = ::send(descriptor_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const Time now = std::chrono::steady_clock::now();
+    if (hurry != nullptr && hurry->load() && hurried == Time::max()) {
+      hurried = now + kHurry;
+    }
     if (put >= 0) {
       sent += static_cast<size_t>(put);
+      progressed = now;
       continue;
     }
-    if (errno != EAGAIN && errno != EINTR) {
+    if (errno == EINTR) {
+      continue;
+    }
+    const auto left = std::min(progressed + timeout, hurried) - now;
+    if (errno != EAGAIN || left.count() <= 0) {
       return false;
     }
+    // In slices, because nobody wakes it when there is need to hurry.
     pollfd waiting{descriptor_, POLLOUT, 0};
-    if (errno == EAGAIN && ::poll(&waiting, 1, millis(timeout)) == 0) {
-      return false;
-    }
+    ::poll(&waiting, 1, millis(std::min(std::chrono::ceil<std::chrono::milliseconds>(left), kSlice)));
   }
   return true;
 }

@@ -6,6 +6,7 @@
 // A connection that ends before '!' or '.' means that the node ended.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <string>
@@ -33,8 +34,10 @@ class ControlSocket {
   // Waits at most `timeout` for a whole line; without its end. `unavailable` at the end of the connection or of the
   // time, `too_large` for a longer one.
   Result<std::string> read_line(size_t bytes_max, std::chrono::milliseconds timeout);
-  // Sends `mark`, the line and a line end; false when the peer is gone or has taken nothing for `timeout`.
-  bool write_line(char mark, std::string_view line, std::chrono::milliseconds timeout);
+  // Sends `mark`, the line and a line end; false when the peer is gone or has taken nothing for `timeout`, or for half a
+  // second in all once `hurry` is set: then half a line may have gone out.
+  bool write_line(char mark, std::string_view line, std::chrono::milliseconds timeout,
+                  const std::atomic<bool>* hurry = nullptr);
   bool peer_gone() const;
 
  private:

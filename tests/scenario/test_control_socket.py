@@ -6,6 +6,7 @@ import stat
 import pytest
 
 from support import commands
+from support.names import uniques
 from support.server import Server
 
 
@@ -90,6 +91,20 @@ def test_silent_and_many_clients(own_server):
 def test_node_stops_while_a_client_is_silent(own_server):
     server = own_server()
     with control(server):
+        server.stop()
+    server.restart()
+
+
+@pytest.mark.limit(90)
+def test_node_stops_while_nobody_reads_what_an_export_says(own_server):
+    server = own_server()
+    alice, bob = uniques("alice", "bob")
+    for _ in range(40):
+        server.api("POST", "/messages", alice, {"to": bob, "content": "CANARY " + "x" * 60_000})
+    with control(server) as connection:
+        request = {"command": "export-user", "user": alice, "tenant": "default"}
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        assert connection.recv(1) == b">"  # more than the socket holds is on its way
         server.stop()
     server.restart()
 

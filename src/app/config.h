@@ -87,6 +87,11 @@ struct Config {
     size_t queries_burst = 0;
     size_t creations_per_minute = 0;
     size_t creations_burst = 0;
+    size_t upkeep_per_second = 0;
+    size_t upkeep_burst = 0;
+    size_t inbound_per_second = 0;  // bytes
+    size_t inbound_burst = 0;       // bytes
+    size_t streams = 0;
     size_t members = 0;
     size_t receipt_members = 0;
     size_t watches = 0;

@@ -17,6 +17,7 @@ command::RateTable rates_of(const Config& config) {
   at(command::Rate::signal) = rate(static_cast<double>(limits.signals_per_second), limits.signals_burst);
   at(command::Rate::query) = rate(static_cast<double>(limits.queries_per_second), limits.queries_burst);
   at(command::Rate::creation) = rate(static_cast<double>(limits.creations_per_minute) / 60, limits.creations_burst);
+  at(command::Rate::upkeep) = rate(static_cast<double>(limits.upkeep_per_second), limits.upkeep_burst);
   return table;
 }
 
@@ -55,6 +56,9 @@ gateway::GatewayLimits gateway_limits_of(const Config& config) {
   limits.queue_total = config.limits.queue_total;
   limits.watches = config.limits.watches;
   limits.inflight = config.limits.inflight;
+  limits.inbound_per_second = config.limits.inbound_per_second;
+  limits.inbound_burst = config.limits.inbound_burst;
+  limits.streams = config.limits.streams;
   limits.connections = config.limits.connections;
   limits.connections_per_ip = config.limits.connections_per_ip;
   limits.handshakes_per_second = config.limits.handshakes_per_second;

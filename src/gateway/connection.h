@@ -60,6 +60,7 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
 
   // WebSocket
   void on_message(std::string_view payload, bool binary) override;
+  void on_ping(std::string_view payload) override;
   void on_pong(std::string_view payload) override;
   size_t queue_bytes_max() const override { return gateway_.limits_->queue_bytes; }
   void on_drained() override;
@@ -79,7 +80,9 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   static Task<> watch_contacts(std::shared_ptr<Connection> self);
   static Task<bool> run_for_contacts(std::shared_ptr<Connection> self, std::string_view type, std::vector<std::string> users);
   bool take_fields(command::Request& request, simdjson::dom::object object, const std::string& id);
-  void answer_ping();
+  Status take_inbound(size_t bytes);
+  Status take_upkeep();
+  void answer_ping(const std::string& id);
   void acknowledge(simdjson::dom::object object, const std::string& id);
   void register_user(simdjson::dom::object object, const std::string& id);
   void refuse_token(const Error& error, const std::string& id);
@@ -124,6 +127,7 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   std::unique_ptr<EventSide> events_;  // null: it speaks the native dialect
   std::unique_ptr<Strikes> bad_frames_;
   std::unique_ptr<Strikes> refusals_;
+  command::RateBucket inbound_;  // bytes that it may send
   Timer timer_;
   Instant armed_for_{};
   Instant expires_{};

@@ -11,7 +11,9 @@ namespace {
 
 // Members come and go in bursts; a new conversation does not wait.
 constexpr auto kLookAfterChange = std::chrono::seconds(1);
+// After a refusal; twice as long after the next one.
 constexpr auto kLookAgain = std::chrono::seconds(10);
+constexpr auto kLookAgainMax = std::chrono::minutes(10);
 
 std::string users_json(const std::vector<std::string>& users) {
   std::string json = "{\"users\":[";
@@ -97,9 +99,11 @@ Task<> Connection::watch_contacts(std::shared_ptr<Connection> self) {
     const bool watched = co_await run_for_contacts(self, "watch", std::move(fresh));
     if (forgotten && watched) {
       known = std::move(*found);
+      self->events_->wait = {};
     } else {
       // Too fast, or more than limits.watches together with what the client watches by itself. Later there may be room.
-      self->look_for_contacts(kLookAgain);
+      self->events_->wait = std::clamp<std::chrono::seconds>(self->events_->wait * 2, kLookAgain, kLookAgainMax);
+      self->look_for_contacts(self->events_->wait);
     }
   }
   self->events_->looking = false;

@@ -14,6 +14,7 @@ struct EventSide {
   std::vector<std::string> contacts;  // sorted: those whose presence is watched for the client
   Instant look_at{};                  // when contacts are looked up again; none: they are not
   bool looking = false;
+  std::chrono::seconds wait{0};  // until the next look after one that was refused; grows with each
 };
 
 }  // namespace tidemark::gateway

@@ -192,14 +192,18 @@ std::string Connection::welcome(std::string_view type, const Gateway::Opening* o
       .field("content_bytes", options.content_bytes)
       .field("replay_entries", limits.replay.per_stream)
       .field("inflight", limits.inflight)
+      .field("streams", limits.streams)
       .end();
   writer.raw("limits", nested);
   nested.clear();
-  JsonWriter(nested)
-      .begin()
+  JsonWriter resume(nested);
+  resume.begin()
       .field("streams", opening != nullptr ? opening->streams : int64_t{0})
-      .field("entries", opening != nullptr ? opening->entries : int64_t{0})
-      .end();
+      .field("entries", opening != nullptr ? opening->entries : int64_t{0});
+  if (opening != nullptr && opening->left_out > 0) {
+    resume.field("left_out", opening->left_out);
+  }
+  resume.end();
   writer.raw("resume", nested).end();
   return json;
 }

@@ -145,10 +145,11 @@ const Event* event_named(string_view name) {
   return found == std::end(kEvents) ? nullptr : found;
 }
 
-string_view native_name(const Event& event, string_view field) {
+// Null for a field that the event does not have.
+const Renamed* renamed_field(const Event& event, string_view field) {
   const auto found = std::find_if(event.fields.begin(), event.fields.end(),
                                   [field](const Renamed& one) { return one.field == field; });
-  return found == event.fields.end() ? string_view() : found->native;
+  return found == event.fields.end() ? nullptr : &*found;
 }
 
 std::string as_native_value(string_view name, element value) {
@@ -220,10 +221,11 @@ Result<Command> renamed(const Event& event, object data) {
         return invalid_field("file_id", "given twice");
       }
       native.raw("data", *file);
-    } else if (const string_view as = native_name(event, name); !as.empty()) {
-      native.raw(as, as_native_value(name, value));
+    } else if (const Renamed* const field = renamed_field(event, name)) {
+      native.raw(field->native, as_native_value(name, value));
+      command.said.fields.emplace_back(field->field, field->native);
       has_target = has_target || (name == event.target && !value.is_null());
-      has_typing = has_typing || as == "is_typing";
+      has_typing = has_typing || field->native == "is_typing";
     }
   }
   if (!has_target) {
@@ -313,6 +315,11 @@ string_view field_name(const Said& said, string_view native_field) {
   }
   if (native_field == "data" && event->sends) {
     return "file_id";
+  }
+  const auto given = std::find_if(said.fields.begin(), said.fields.end(),
+                                  [native_field](const auto& one) { return one.second == native_field; });
+  if (given != said.fields.end()) {
+    return given->first;
   }
   const auto found = std::find_if(event->fields.begin(), event->fields.end(),
                                   [native_field](const Renamed& one) { return one.native == native_field; });

@@ -9,6 +9,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/result.h"
 
@@ -25,6 +27,8 @@ struct Said {
   std::string_view event;  // a send_* event or user_typing; empty for all others, whose names are the native ones
   std::string echo;        // members of the data as they were sent, for `message_sent`; only of the send_* events
   bool has_id = false;     // `echo` has one
+  // Fields as the client named them, each with its native name; of events that have names of their own.
+  std::vector<std::pair<std::string_view, std::string_view>> fields;
 };
 
 struct Command {

@@ -128,6 +128,9 @@ TEST(EventDialect, WrongShapesAreNamedAsTheClientKnowsThem) {
   EXPECT_EQ(field_name(said, "content_type"), "type");
   EXPECT_EQ(field_name(said, "data"), "file_id");
   EXPECT_EQ(field_name(said, "content"), "content");
+  const auto typing = take(R"({"event":"user_typing","data":{"group_id":"g","is_typing":5}})").said;
+  EXPECT_EQ(field_name(typing, "conversation_id"), "group_id") << "as the client said it";
+  EXPECT_EQ(field_name(take(R"({"event":"user_typing","data":{}})").said, "to"), "receiver_id");
   EXPECT_EQ(field_name({}, "type"), "event");
   EXPECT_EQ(field_name({}, "conversation_id"), "conversation_id");
 }

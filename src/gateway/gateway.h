@@ -35,6 +35,9 @@ struct GatewayLimits {
   size_t queue_total = 1 << 30;       // outbound, of all connections; each worker has its share
   size_t watches = 1000;              // users whose presence a connection of the event dialect watches
   size_t inflight = 256;              // unanswered commands; beyond, the socket is not read
+  size_t inbound_per_second = 16 << 20;  // bytes of a connection's messages, in the long run
+  size_t inbound_burst = 64 << 20;       // the same at once; at least one message
+  size_t streams = 10000;                // conversations that a connection follows
   size_t connections = 1000000;       // of this node
   size_t connections_per_ip = 0;      // of one address, or one /64; 0: any number
   size_t handshakes_per_second = 0;   // upgrades that this node looks at, as many at once; 0: any number
@@ -157,6 +160,7 @@ class Gateway {
     std::vector<stream::Frame> gaps;
     int64_t streams = 0;
     int64_t entries = 0;
+    int64_t left_out = 0;  // conversations above limits.streams
   };
 
   Task<> admit(std::unique_ptr<Admission> admission);
@@ -204,6 +208,7 @@ class Gateway {
   Counter& sent_;
   Counter& received_;
   Counter& signals_dropped_;
+  Counter& inbound_refused_;
   Gauge& dropping_;  // connections that get no signals for now
   Gauge& lagging_;   // connections that are not pushed to for now
   Counter& resumed_;

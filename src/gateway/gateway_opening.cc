@@ -236,12 +236,19 @@ Task<Result<Gateway::Opening>> Gateway::plan(UserKey user, Wishes wishes) {
   own.head = snapshot->own->head;
   own.floor = snapshot->own->floor;
   streams.push_back(std::move(own));
+  Opening opening;
   for (conversation::Followable& one : snapshot->conversations) {
     const auto cursor = snapshot->cursors.find(one.ref.id);
     const bool news = !one.deleted || (cursor != snapshot->cursors.end() && cursor->second < one.head);
     const bool wanted = wishes.only.empty() ||
                         std::find(wishes.only.begin(), wishes.only.end(), one.key.name) != wishes.only.end();
-    if (news && wanted) {
+    if (!news || !wanted) {
+      continue;
+    }
+    // They come in the order of their latest activity.
+    if (streams.size() > limits_->streams) {
+      ++opening.left_out;
+    } else {
       streams.push_back(std::move(one));
     }
   }
@@ -260,7 +267,6 @@ Task<Result<Gateway::Opening>> Gateway::plan(UserKey user, Wishes wishes) {
     candidates.push_back(candidate);
   }
   const auto plans = stream::plan_replay(candidates, limits_->replay);
-  Opening opening;
   for (size_t i = 0; i < streams.size(); ++i) {
     stream::PlannedReplay planned = plans[i];
     if (planned.entries > 0 && TIDEMARK_FAULT(cursor_off_by_one)) {

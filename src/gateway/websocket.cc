@@ -44,6 +44,8 @@ void WebSocket::send(const stream::Frame& frame) {
 
 void WebSocket::ping(std::string_view payload) { send_raw(encode_frame(Opcode::ping, payload)); }
 
+void WebSocket::on_ping(std::string_view payload) { send_raw(encode_frame(Opcode::pong, payload)); }
+
 void WebSocket::start(std::string early) {
   if (!early.empty()) {
     unread_ = std::make_unique<std::string>(std::move(early));
@@ -142,7 +144,7 @@ void WebSocket::handle(const Decoded& decoded) {
       return;
     case Decoded::Kind::ping:
       if (state_ == State::open) {
-        send_raw(encode_frame(Opcode::pong, decoded.payload));
+        on_ping(decoded.payload);
       }
       return;
     case Decoded::Kind::pong:

@@ -69,6 +69,7 @@ class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushab
  protected:
   // `payload` is valid during the call.
   virtual void on_message(std::string_view payload, bool binary) = 0;
+  virtual void on_ping(std::string_view payload);  // answers with a pong
   virtual void on_pong(std::string_view payload) { (void)payload; }
   // Bytes in the queue beyond which nothing is read.
   virtual size_t queue_bytes_max() const { return SIZE_MAX; }

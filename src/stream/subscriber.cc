@@ -165,6 +165,15 @@ const StreamKey* Subscriber::key_of(StreamId id) const {
   return nullptr;
 }
 
+bool Subscriber::is_live(StreamId id, int64_t seq) {
+  for (const Followed& one : followed_) {
+    if (one.stream->ref.id == id) {
+      return one.stream->head >= seq && lag_of(id) == nullptr;
+    }
+  }
+  return false;
+}
+
 void Subscriber::own_entry(StreamId id, int64_t seq) {
   Lag* const lag = lag_of(id);
   if (lag != nullptr && !lag->initial && seq > lag->position) {

@@ -114,12 +114,12 @@ class Subscriber {
   std::optional<int64_t> head_of(const StreamKey& key) const;
   std::optional<StreamRef> followed(const StreamKey& key) const;
   const StreamKey* key_of(StreamId id) const;  // null if it is not followed
-  // Follows it, and has been handed everything that this worker knows of.
-  bool is_live(StreamId id) { return key_of(id) != nullptr && lag_of(id) == nullptr; }
+  // Follows it, and has been handed everything up to `seq`, or it is the author. False also while an older entry is stored
+  // and was not told yet.
+  bool is_live(StreamId id, int64_t seq);
   size_t followed_count() const { return followed_.size(); }
   // Entries between the positions of lagging streams and their heads.
   int64_t behind() const;
-  size_t streams() const { return followed_.size(); }
 
   // The device has everything of the stream up to `seq`: the replay window moves on.
   void confirm(StreamId id, int64_t seq);

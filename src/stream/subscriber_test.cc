@@ -263,11 +263,26 @@ TEST_F(SubscriberTest, KnowsWhatItHasReadAheadOfItsWorker) {
   EXPECT_THAT(got(ahead, 4), ElementsAre("e1", "e2", "e3", "synced"));
   with(ahead, [&](Subscriber& subscriber) {
     EXPECT_EQ(subscriber.head_of(key_of(stream_.id)), 3);
-    EXPECT_FALSE(subscriber.is_live(stream_.id));
+    EXPECT_FALSE(subscriber.is_live(stream_.id, 3));
   });
   publish(stream_, 3);
   settle(workers_);
-  with(ahead, [&](Subscriber& subscriber) { EXPECT_TRUE(subscriber.is_live(stream_.id)); });
+  with(ahead, [&](Subscriber& subscriber) { EXPECT_TRUE(subscriber.is_live(stream_.id, 3)); });
+}
+
+// Its own entry 2 was answered while somebody else's entry 1 is stored and not told: whoever confirms 2 confirms 1.
+TEST_F(SubscriberTest, IsNotLiveUpToAnEntryBeforeTheOlderOnesHaveCome) {
+  Follower& follower = make_follower();
+  begin(follower, {request(stream_, 0, 0)});
+  commit(stream_, 2);
+  with(follower, [&](Subscriber& subscriber) {
+    EXPECT_TRUE(subscriber.is_live(stream_.id, 0));
+    EXPECT_FALSE(subscriber.is_live(stream_.id, 2));
+  });
+  publish(stream_, 1);
+  publish(stream_, 2, follower.outlet_id());
+  settle(workers_);
+  with(follower, [&](Subscriber& subscriber) { EXPECT_TRUE(subscriber.is_live(stream_.id, 2)); });
 }
 
 }  // namespace

@@ -114,6 +114,17 @@ async def test_online_status_of_those_one_shares_a_conversation_with(server):
         assert not [each for each in b.events if each["data"].get("user_id") == stranger]
 
 
+async def test_more_contacts_are_watched_when_the_limit_is_raised(own_server):
+    server = own_server(file={"limits.watches": 1})
+    alice, *friends = uniques("alice", "bob", "carol", "dave")
+    for friend in friends:
+        server.api("POST", "/messages", alice, {"to": friend, "content": "CANARY"})
+    server.reload(**{"limits.watches": 3})
+    async with EventClient(server, alice) as a:
+        for _ in friends:
+            await a.recv("user_online_status")
+
+
 async def test_typing_and_errors(server):
     alice, bob = uniques("alice", "bob")
     native = await server.connect(alice)
@@ -310,6 +321,9 @@ async def test_a_slow_client_of_this_dialect_catches_up_from_the_log(own_server)
     ('{"event":"user_typing","data":{}}', "missing_field", "conversation_id"),
     ('{"event":"user_typing","data":{"receiver_id":"b","conversation_id":"c"}}', "invalid_field", "receiver_id"),
     ('{"event":"user_typing","data":{"conversation_id":"no such one"}}', "not_found", None),
+    ('{"event":"user_typing","data":{"group_id":{}}}', "invalid_field", "group_id"),
+    ('{"event":"user_typing","data":{"conversation_id":{}}}', "invalid_field", "conversation_id"),
+    ('{"event":"user_typing","data":{"receiver_id":{}}}', "invalid_field", "receiver_id"),
     ('{"event":"history","data":{"id":1}}', "missing_field", "conversation_id"),
 ])
 async def test_bad_events_are_answered_and_the_next_good_one_works(server, frame, code, field):

@@ -1,12 +1,14 @@
 """Limits of users, addresses and nodes: refused aloud, and only the one who is too much."""
 import json
 import select
+import ssl
 
 import pytest
 import websockets
 
+from support.certificates import Certificate
 from support.names import text, unique, uniques
-from support.raw import TEXT, RawSocket, frame, upgrade_request
+from support.raw import PING, TEXT, RawSocket, frame, upgrade_request
 from support.rest import assert_refused
 
 
@@ -104,6 +106,27 @@ def test_http_connections_of_one_address_are_bounded(own_server):
         pass
 
 
+def test_who_is_refused_before_tls_cannot_stretch_the_handshake(own_server, tmp_path):
+    certificate = Certificate(tmp_path)
+    server = own_server({"limits.connections_per_ip": 1, "node.workers": 1, "limits.handshake_timeout": "1s"},
+                        certificate=certificate)
+    held = []
+    for _ in range(16):  # as many as may stay on a worker
+        held.append(RawSocket(server.port, tls=server.tls))
+        assert held[-1].ask("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").status == 200
+    outgoing = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        certificate.context().wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    with RawSocket(server.port) as slow:
+        hello, sent = outgoing.read(), 0
+        while sent < len(hello) - 1 and not select.select([slow.sock], [], [], 0.05)[0]:
+            slow.send(hello[sent:sent + 1])
+            sent += 1
+        assert sent < len(hello) - 1, "a byte now and then kept it open"
+    for socket in held:
+        socket.close()
+
+
 async def test_refused_and_failed_upgrades_give_their_place_back(own_server):
     server = own_server({"limits.connections_per_ip": 1})
     for _ in range(5):
@@ -159,6 +182,84 @@ async def test_what_is_not_stored_is_limited_by_itself(own_server, kind, frame):
     assert not [one for one in other.frames if one.get("code") == "rate_limited"]
     client.unanswered.clear()
     other.unanswered.clear()
+
+
+UPKEEP = {"ping": {"type": "ping"}, "ack": {"type": "ack", "cursors": {"@self": 0}}}
+
+
+@pytest.mark.parametrize("kind", UPKEEP)
+async def test_pings_and_acks_are_limited_by_themselves(own_server, kind):
+    server = own_server({"limits.upkeep_per_second": 1, "limits.upkeep_burst": 5})
+    alice, bob = uniques("alice", "bob")
+    client = await server.connect(alice, auto_ack=False)
+    for _ in range(6):
+        await client.send(**UPKEEP[kind])
+    refused = await client.recv("error")
+    assert refused["code"] == "rate_limited" and refused["retry_after_ms"] > 0
+    assert len(client.find("pong")) == (5 if kind == "ping" else 0)
+    await client.say(bob)  # another class
+    for _ in range(110):
+        try:
+            await client.send(**UPKEEP[kind])
+        except websockets.ConnectionClosed:
+            break
+    await client.closed(4102)
+
+
+def test_pings_of_the_protocol_count_like_the_others(own_server):
+    server = own_server({"limits.upkeep_per_second": 1, "limits.upkeep_burst": 3})
+    with server.raw(unique("alice")) as socket:
+        for _ in range(4):
+            socket.send(frame(PING, b"x"))
+        assert socket.read_json("error")["code"] == "rate_limited"
+
+
+async def test_bytes_of_one_connection_are_bounded(own_server):
+    server = own_server({"limits.frame": "4KiB", "limits.inbound_per_second": "1KiB", "limits.inbound_burst": "1KiB"})
+    alice, bob = uniques("alice", "bob")
+    a, again = await server.connect(alice, "phone"), await server.connect(alice, "laptop")
+    await a.say(bob, content="CANARY " + "x" * 3900)  # one message of the largest size is always taken
+    refused = await a.refused("rate_limited", type="message", to=bob, content="CANARY " + "x" * 3000)
+    assert 0 < refused["retry_after_ms"] <= 4000
+    await again.say(bob, content="CANARY " + "y" * 3000)  # each connection by itself
+    for _ in range(110):
+        try:
+            await a.send(type="message", to=bob, content="CANARY " + "x" * 3000)
+        except websockets.ConnectionClosed:
+            break
+    await a.closed(4102)
+    assert server.metrics()['tidemark_rate_limited_total{class="inbound"}'] >= 100
+
+
+async def test_conversations_that_one_connection_follows(own_server):
+    server = own_server({"limits.streams": 2})
+    alice, *friends = uniques("alice", "bob", "carol", "dave", "erin")
+    clients = [await server.connect(friend) for friend in friends]
+    chats = [(await client.say(alice))["conversation_id"] for client in clients[:3]]
+    phone = await server.connect(alice, "phone")
+    await phone.synced()
+    assert phone.welcome["limits"]["streams"] == 2 and phone.welcome["resume"]["left_out"] == 1
+    assert {one["conversation_id"] for one in phone.find("message")} == set(chats[1:]), "the latest ones"
+    await clients[0].say(alice)  # left out
+    await clients[3].say(alice)  # comes into it while it is open: one too many
+    await clients[1].say(alice)
+    await phone.recv("message", conversation_id=chats[1], seq=2)
+    assert {one["conversation_id"] for one in phone.frames if one["type"] == "message"} == set(chats[1:])
+    listed = server.api("GET", "/conversations", alice).data["conversations"]
+    assert len(listed) == 4
+    again = await phone.reconnect()
+    await again.synced()
+    followed = {one["conversation_id"] for one in again.find("message")} | {chats[1]}
+    assert len(followed) == 2 and chats[2] not in followed, "the others have been more active since"
+
+
+async def test_a_search_that_is_too_fast_says_so(own_server):
+    server = own_server({"limits.messages_per_second": 1, "limits.messages_burst": 1})
+    alice = unique("alice")
+    assert server.api("GET", "/messages/search?q=x", alice).status == 200
+    refused = server.api("GET", "/messages/search?q=x", alice)
+    assert_refused(refused, 429, "rate_limited")
+    assert refused.json["message"] == "too many requests"
 
 
 async def test_typing_is_limited(own_server):

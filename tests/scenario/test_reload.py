@@ -46,6 +46,22 @@ async def test_limits_change_while_the_node_runs(own_server):
     await client.settle()
 
 
+async def test_limits_may_be_raised_above_what_the_node_began_with(own_server):
+    server = own_server(file={"limits.members": 2, "limits.watches": 1})
+    alice, *others = uniques("alice", "bob", "carol", "dave")
+    group = {"title": "x", "members": others}
+    client = await server.connect(alice)
+    assert_refused(server.api("POST", "/conversations", alice, group), 400, "invalid_field")
+    await client.refused("invalid_field", type="watch", users=others)
+    server.reload(**{"limits.members": 4, "limits.watches": 3})
+    assert server.api("POST", "/conversations", alice, group).status == 201
+    await client.send(type="watch", users=others)
+    for other in others:
+        await client.recv("presence", user_id=other)
+    schema = server.get("/openapi.json").json["paths"]["/api/v1/conversations"]["post"]["requestBody"]["content"]
+    assert schema["application/json"]["schema"]["properties"]["members"]["maxItems"] == 4
+
+
 async def test_keys_that_wait_for_a_restart_are_named(own_server):
     server = own_server(file={"storage.readers": 2, "limits.queue": "1MiB"})
     server.reload(**{"storage.readers": 3, "limits.queue": "2MiB"})

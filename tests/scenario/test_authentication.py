@@ -116,7 +116,7 @@ async def test_welcome_says_what_a_client_needs(server):
     assert abs(welcome["timestamp"] - time.time() * 1000) < 60_000
     assert welcome["heartbeat"] == {"interval_ms": 30_000, "timeout_ms": 90_000}
     assert welcome["limits"] == {"frame_bytes": 512 << 10, "content_bytes": 256 << 10, "replay_entries": 1000,
-                                 "inflight": 256}
+                                 "inflight": 256, "streams": 10000}
     assert set(welcome["resume"]) >= {"streams", "entries"}
     await client.synced()
 

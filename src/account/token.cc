@@ -6,6 +6,7 @@
 
 #include "account/base64url.h"
 #include "account/token_part.h"
+#include "core/ascii.h"
 #include "core/json.h"
 
 namespace tidemark::account {
@@ -30,11 +31,6 @@ std::optional<Parts> split(string_view token) {
   }
   return Parts{token.substr(0, first), token.substr(first + 1, second - first - 1), token.substr(second + 1),
                token.substr(0, second)};
-}
-
-bool equal_ignoring_case(string_view a, string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 // Whether the signature was made with the store's own key. An error if it is not good.

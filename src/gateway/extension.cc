@@ -6,6 +6,7 @@
 #include <iterator>
 #include <optional>
 
+#include "core/ascii.h"
 #include "core/deflate.h"
 
 namespace tidemark::gateway {
@@ -87,7 +88,7 @@ std::string accept_deflate(const RequestHead& head) {
       comma = rest.find(',');
       const beast::string_view offer = rest.substr(0, comma);
       const size_t name_end = std::min(offer.find(';'), offer.size());
-      if (beast::iequals(trimmed(offer.substr(0, name_end)), kDeflate) && acceptable(offer.substr(name_end))) {
+      if (equal_ignoring_case(trimmed(offer.substr(0, name_end)), kDeflate) && acceptable(offer.substr(name_end))) {
         return std::string(kDeflate) + "; " + kServerNoContext + "; " + kClientNoContext + "; " + kServerWindow + "=" +
                std::to_string(kDeflateWindowBits);
       }

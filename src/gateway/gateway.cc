@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/ascii.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "gateway/event_dialect.h"
@@ -178,7 +179,7 @@ void Gateway::accept(Incoming incoming) {
   }
   admission->events = target->events || admission->subprotocol == events::kProtocol;
   const std::string authorization = header(head, boost::beast::http::field::authorization);
-  if (authorization.size() > 7 && boost::beast::iequals(authorization.substr(0, 7), "Bearer ")) {
+  if (authorization.size() > 7 && equal_ignoring_case(authorization.substr(0, 7), "Bearer ")) {
     admission->token = authorization.substr(7);
   }
   admission->wishes.named_device = !target->device.empty();

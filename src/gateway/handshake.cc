@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/ascii.h"
 #include "core/result.h"
 
 namespace tidemark::gateway {
@@ -52,7 +53,9 @@ bool is_key(std::string_view key) {
 bool lists(const RequestHead& head, http::field name, std::string_view token) {
   auto [line, end] = head.equal_range(name);
   return std::any_of(line, end, [&](const auto& field) {
-    return http::token_list(field.value()).exists(beast::string_view(token.data(), token.size()));
+    const http::token_list tokens(field.value());
+    return std::any_of(tokens.begin(), tokens.end(),
+                       [&](const auto& one) { return equal_ignoring_case(one, token); });
   });
 }
 

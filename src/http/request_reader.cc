@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
-#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
+
+#include "core/ascii.h"
 
 namespace tidemark::http {
 
@@ -147,7 +148,7 @@ void RequestReader::check_head() {
   }
   const size_t encodings = count(head, field::transfer_encoding);
   if (encodings > 0) {
-    const bool chunked = encodings == 1 && beast::iequals(head[field::transfer_encoding], "chunked");
+    const bool chunked = encodings == 1 && equal_ignoring_case(head[field::transfer_encoding], "chunked");
     if (!chunked || lengths > 0 || head.version() == 10) {
       return refuse(kBadEncoding);
     }
@@ -209,7 +210,7 @@ size_t RequestReader::body_bytes_max() const {
 }
 
 bool RequestReader::expects_continue() const {
-  return has_body() && request().version() == 11 && beast::iequals(request()[field::expect], "100-continue");
+  return has_body() && request().version() == 11 && equal_ignoring_case(request()[field::expect], "100-continue");
 }
 
 void RequestReader::refuse(const Refused& why) {

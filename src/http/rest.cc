@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/beast/core/string.hpp>
 
+#include "core/ascii.h"
 #include "core/error_table.h"
 #include "core/json.h"
 #include "core/log.h"
@@ -29,7 +30,7 @@ Result<std::string> token_of(const HttpRequest& request) {
   if (first != last) {
     std::string_view value = first->value();
     constexpr std::string_view kScheme = "Bearer ";
-    if (value.size() > kScheme.size() && beast::iequals(value.substr(0, kScheme.size()), kScheme)) {
+    if (value.size() > kScheme.size() && equal_ignoring_case(value.substr(0, kScheme.size()), kScheme)) {
       value.remove_prefix(std::min(value.find_first_not_of(' ', kScheme.size()), value.size()));
       return std::string(value);
     }

@@ -1,9 +1,9 @@
 #include "http/target.h"
 
 #include <algorithm>
-#include <boost/beast/core/string.hpp>
 
 #include "command/table.h"
+#include "core/ascii.h"
 
 namespace tidemark::http {
 
@@ -58,7 +58,7 @@ bool is_loopback_host(std::string_view host) {
                                             return c >= '0' && c <= '9';
                                           }));
   const std::string_view name = host.substr(0, name_end);
-  return good_port && (boost::beast::iequals(name, "localhost") || name == "127.0.0.1" || name == "[::1]");
+  return good_port && (equal_ignoring_case(name, "localhost") || name == "127.0.0.1" || name == "[::1]");
 }
 
 }  // namespace tidemark::http

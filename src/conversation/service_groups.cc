@@ -235,7 +235,9 @@ Service::Answer Service::erase(Caller caller, Request request) {
   }
   conversation->details.deleted = true;
   tell(*conversation, *stored, caller);
-  engine_.fanout().expel(conversation->ref(owner_index(conversation->key)), UserKey{caller.tenant, UserId()});
+  // Also whoever is told only now to follow it from before: it was among the followers and has got this entry.
+  engine_.fanout().expel(conversation->ref(owner_index(conversation->key)), UserKey{caller.tenant, UserId()},
+                         stored->appended.seq);
   log_info("conversation.deleted", {{"conversation", conversation->key.conversation.str()}, {"by", caller.user.str()}});
   Reply reply;
   reply.data = "{\"success\":true}";

@@ -200,6 +200,20 @@ TEST_P(FanoutTest, ASnapshotFromBeforeTheRemovalFollowsNothing) {
   EXPECT_THAT(got(late_again, 1), ElementsAre("synced"));
 }
 
+// Told to follow when it was added, and that comes behind the deletion.
+TEST_P(FanoutTest, ASnapshotFromBeforeTheDeletionFollowsNothing) {
+  const int64_t before = commit(stream_);
+  const int64_t deletion = commit(stream_);
+  run_on(workers_.at(stream_.owner), [&] {
+    fanout_->publish(stream_, deletion, Frame::text(entry_text(deletion)));
+    fanout_->expel(stream_, UserKey(TenantId("t"), UserId()), deletion);
+  });
+  Follower& late = make_follower(GetParam().follower, "alice");
+  begin(late, {request(stream_, before, before)});
+  EXPECT_THAT(got(late, 1), ElementsAre("synced"));
+  with(late, [&](Subscriber& subscriber) { EXPECT_EQ(subscriber.followed_count(), 0u); });
+}
+
 TEST_P(FanoutTest, AnExpelledFollowerGetsNothingOfThePageOnItsWay) {
   Follower& follower = make_follower(GetParam().follower);
   block_reader();

@@ -65,7 +65,7 @@ void Subscriber::follow(const FollowRequest& request) {
 void Subscriber::add(const FollowRequest& request, bool initial) {
   LocalStream& stream = engine_.fanout_.local_stream(request.ref, request.key, request.head, request.as_of);
   const bool expelled = std::any_of(stream.expelled.begin(), stream.expelled.end(), [&](const auto& one) {
-    return one.user == outlet_.user() && request.head < one.seq;
+    return (one.user.user.empty() || one.user == outlet_.user()) && request.head < one.seq;
   });
   if (expelled) {
     return;  // it is followed by others here: a stream that nobody follows yet knows of nobody

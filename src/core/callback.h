@@ -16,7 +16,7 @@ class Callback {
 
   template <class F>
     requires(!std::is_same_v<std::remove_cvref_t<F>, Callback> && std::is_invocable_r_v<void, F&>)
-  Callback(F&& function) {
+  Callback(F&& function) {  // NOLINT(bugprone-forwarding-reference-overload): what is required excludes a Callback
     using Target = std::decay_t<F>;
     if constexpr (sizeof(Target) <= kInline && alignof(Target) <= alignof(std::max_align_t) &&
                   std::is_nothrow_move_constructible_v<Target>) {

@@ -86,9 +86,7 @@ class Transaction {
   static void bind_one(Statement& statement, int index, const V& value) {
     if constexpr (std::is_same_v<V, std::nullptr_t>) {
       statement.bind_null(index);
-    } else if constexpr (std::is_integral_v<V>) {
-      statement.bind(index, static_cast<int64_t>(value));
-    } else if constexpr (std::is_enum_v<V>) {
+    } else if constexpr (std::is_integral_v<V> || std::is_enum_v<V>) {
       statement.bind(index, static_cast<int64_t>(value));
     } else if constexpr (kBorrowed) {
       statement.bind_borrowed(index, std::string_view(value));

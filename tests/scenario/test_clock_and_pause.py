@@ -14,7 +14,7 @@ from support.chat import all_messages
 from support.load import Load
 from support.names import uniques
 from support.rest import assert_refused
-from support.server import Server, binary
+from support.server import Server, sanitizer
 
 PAUSE = float(os.environ.get("TIDEMARK_TEST_PAUSE", "3"))
 DAY = 24 * 3600
@@ -27,7 +27,7 @@ class ShiftedServer(Server):
         libraries = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
         if not libraries:
             pytest.skip("no libfaketime: install faketime")
-        if binary().parent.name in ("asan", "tsan"):
+        if sanitizer() is not None:
             pytest.skip("sanitizers and libfaketime replace the same functions")
         self.clock = directory / "clock"
         self.shift(0)

@@ -1,9 +1,8 @@
 // Document: the live state of one shared document, and the rules by which operations change it.
 //
-// A value: no clock, no storage, no threads. Owner: whoever holds it (the document's room on its worker); const functions
-// may not be called from two threads at once either, they keep caches.
-// Life: create() or from_snapshot(), then for each submission decide() and, once that is stored, apply().
-// Promises:
+// A value: no clock, no storage, no threads. Owner: whoever holds it (the document's room on its worker); const
+// functions may not be called from two threads at once either, they keep caches. Life: create() or from_snapshot(),
+// then for each submission decide() and, once that is stored, apply(). Promises:
 //   1. decide() changes nothing and depends on nothing but the document and the submission.
 //   2. Documents with the same history are equal, byte by byte: created or reloaded from a snapshot of any age, at any
 //      version, with the same limits. They decide everything alike.
@@ -42,7 +41,8 @@ class Document {
   //   stale_version   prev_version is below the floor; or `after` has not taken effect
   //   not_found       an object that does not exist, or that its author knew to be deleted
   //   conflict        refused by the policy: an object that exists already, a loop of parents
-  //   invalid_json, invalid_field, missing_field, too_large: `field` names it; prev_version above the head is invalid_field
+  //   invalid_json, invalid_field, missing_field, too_large: `field` names it; prev_version above the head is
+  //   invalid_field
   Decision decide(const Submission& submission) const;
 
   // Makes the next version. invalid_field: another version than the next; internal: data that decide() never made. The

@@ -1,0 +1,120 @@
+// What must hold of a document after the edits.
+#include <algorithm>
+#include <utility>
+
+#include "document/engine/decider.h"
+
+namespace tidemark::document::engine {
+
+// In the content the root object's registers stand beside the objects: no name may be both.
+Decider::Refusal Decider::check_root_name(const std::string& object, const std::string& key) const {
+  if (object.empty() && (state_.find(key) != nullptr && !key.empty())) {
+    return invalid_field(key, "there is an object with this name");
+  }
+  return std::nullopt;
+}
+
+Decider::Refusal Decider::check_names() const {
+  const auto edit_of = [this](const std::string& id) {
+    return std::find_if(edits_.begin(), edits_.end(), [&](const Edit& edit) { return edit.object == id; });
+  };
+  for (const Edit& edit : edits_) {
+    if (edit.object.empty()) {
+      for (const Write& write : edit.writes) {
+        const auto other = edit_of(write.key);
+        const bool goes = !write.key.empty() && other != edits_.end() && other->kind == Edit::Kind::remove;
+        if (auto refusal = write.value.empty() || goes ? std::nullopt : check_root_name({}, write.key)) {
+          return refusal;
+        }
+      }
+    } else if (edit.kind == Edit::Kind::create) {
+      const Register* const value = state_.find({}, edit.object);
+      const auto root = edit_of({});
+      const bool goes =
+          root != edits_.end() && std::any_of(root->writes.begin(), root->writes.end(), [&](const Write& write) {
+            return write.key == edit.object && write.value.empty();
+          });
+      if (value != nullptr && !value->cell.empty() && !goes) {
+        return invalid_field("id", "the root object has a value with this name");
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+Decider::Refusal Decider::check_size() const {
+  size_t added = 0;
+  size_t gone = 0;
+  for (const Edit& edit : edits_) {
+    added += edit.kind == Edit::Kind::create ? cost(edit.object) : 0;
+    if (const Object* const object = state_.find(edit.object); object != nullptr && edit.kind == Edit::Kind::remove) {
+      gone += cost(edit.object);
+      for (const auto& [key, field] : object->registers) {
+        gone += cost(key, field.cell);
+      }
+    }
+    for (const Write& write : edit.writes) {
+      added += cost(write.key, Cell{write.value, nullptr});
+      if (const Register* const now = state_.find(edit.object, write.key)) {
+        gone += cost(write.key, now->cell);
+      }
+    }
+  }
+  const size_t max = state_.limits.content_bytes_max;
+  if (added > gone && state_.bytes + added - gone > max) {
+    return Error{Code::too_large, "the content would be above " + std::to_string(max) + " bytes", "data", 0};
+  }
+  return std::nullopt;
+}
+
+// The canonical JSON of the object's parent once the edits are done; empty: it has none.
+std::string Decider::parent_after(const std::string& object) const {
+  for (const Edit& edit : edits_) {
+    if (edit.object != object) {
+      continue;
+    }
+    for (const Write& write : edit.writes) {
+      if (write.key == "parent") {
+        return write.value;
+      }
+    }
+    if (edit.kind == Edit::Kind::remove) {
+      return {};
+    }
+  }
+  const Register* const now = state_.find(object, "parent");
+  return now == nullptr ? std::string() : now->cell.value();
+}
+
+Decider::Refusal Decider::check_parents() {
+  for (const Edit& edit : edits_) {
+    const bool may_close =
+        edit.kind != Edit::Kind::remove && std::any_of(edit.writes.begin(), edit.writes.end(), [](const Write& write) {
+          return write.key == "parent" && write.value.starts_with('"');
+        });
+    if (!may_close || edit.object.empty()) {
+      continue;
+    }
+    const std::string parent = parent_after(edit.object);
+    std::string above = parent;
+    // A chain without a loop has at most one step for each object.
+    for (size_t steps = state_.objects.size() + edits_.size() + 1; steps > 0 && above.starts_with('"'); --steps) {
+      const std::string id = text_of_json(above);
+      if (id != edit.object) {
+        above = parent_after(id);
+        continue;
+      }
+      if (submission_.policy != Policy::manual) {
+        return fail(Code::conflict, edit.object + " would be its own ancestor");
+      }
+      const Register* const now = state_.find(edit.object, "parent");
+      add_conflict(ConflictKind::cycle, path_of(edit.object, "parent"),
+                   state_.value(edit.object, "parent", out_.base, submission_.session),
+                   now == nullptr ? std::string() : now->cell.value(), parent, versions_of(edit.object, "parent"));
+      return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace tidemark::document::engine

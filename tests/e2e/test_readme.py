@@ -36,6 +36,9 @@ def checkout(tmp_path):
     (tmp_path / "build" / "release" / "tidemark").symlink_to(binary())
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python3").symlink_to(sys.executable)
+    # A second that is enough for a reader may be too short for a busy machine.
+    (tmp_path / "bin" / "sleep").write_text('#!/bin/sh\nexec /bin/sleep $(($1 * 4))\n')
+    (tmp_path / "bin" / "sleep").chmod(0o755)
     server = Server(tmp_path)
     del server.settings["storage.url"], server.settings["auth.hs256_secret"]
     server.start()

@@ -58,7 +58,7 @@ def fill(path, count, size):
 
 
 def forget_cache(directory):
-    for path in directory.iterdir():
+    for path in filter(Path.is_file, directory.iterdir()):  # not the control socket that a killed node left
         with open(path, "rb") as file:
             os.fsync(file.fileno())  # only what is on the disk can be forgotten
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

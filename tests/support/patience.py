@@ -1,6 +1,7 @@
 """Waiting for as long as this process runs: a machine that stood still in between was not late."""
 import asyncio
 import math
+import time
 
 SLICE_S = 0.25
 
@@ -18,3 +19,13 @@ async def within(seconds, awaitable):
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
+
+
+def patiently(seconds, step=0.01):
+    """Yields until so many seconds have gone in which this process ran, `step` apart; the same without asyncio."""
+    spent, last = 0.0, time.monotonic()
+    while spent < seconds:
+        yield
+        time.sleep(step)
+        now = time.monotonic()
+        spent, last = spent + min(now - last, SLICE_S), now

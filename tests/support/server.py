@@ -7,12 +7,12 @@ import resource
 import signal
 import socket
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
 
 from support import rest, tokens
 from support.client import Client
+from support.patience import patiently
 from support.raw import RawSocket, RawWebSocket
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,15 +109,13 @@ class Server:
             resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
 
     def wait_ready(self, timeout=20):
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
+        for _ in patiently(timeout):
             assert self.process.poll() is None, f"the server ended with {self.process.returncode}\n{self.log_tail()}"
             try:
                 if rest.call(self.port, "GET", "/readyz", timeout=2, tls=self.tls).status == 200:
                     return
             except OSError:
                 pass
-            time.sleep(0.01)
         raise AssertionError(f"not ready after {timeout} s\n{self.log_tail()}")
 
     @property
@@ -142,10 +140,10 @@ class Server:
         done = self.log_text().count("node.reloaded")
         self.write_file(changes)
         self.process.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + 10
-        while self.log_text().count("node.reloaded") == done:
-            assert time.monotonic() < deadline, self.log_tail()
-            time.sleep(0.01)
+        for _ in patiently(10):
+            if self.log_text().count("node.reloaded") > done:
+                return
+        raise AssertionError(f"not reloaded\n{self.log_tail()}")
 
     def write_file(self, settings):
         """The settings in the file that the node was started with, by key; see `file_settings`."""
@@ -154,12 +152,12 @@ class Server:
         (self.directory / "tidemark.yaml").write_text("\n".join(lines) + "\n")
 
     def wait(self, timeout=40):
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise AssertionError(f"still running {timeout} s after SIGTERM\n{self.log_tail()}") from None
+        for _ in patiently(timeout):
+            if self.process.poll() is not None:
+                return self.process.returncode
+        self.process.kill()
+        self.process.wait()
+        raise AssertionError(f"still running {timeout} s after SIGTERM\n{self.log_tail()}")
 
     def stop(self):
         """SIGTERM; the process must end by itself with 0 and must have kept its secrets."""
@@ -240,11 +238,10 @@ class Server:
 
     def await_metrics(self, condition, timeout=15):
         """Waits until condition(metrics) holds; gives the metrics."""
-        deadline = time.monotonic() + timeout
-        while not condition(values := self.metrics()):
-            assert time.monotonic() < deadline, {name: value for name, value in values.items() if "tidemark" in name}
-            time.sleep(0.02)
-        return values
+        for _ in patiently(timeout, 0.02):
+            if condition(values := self.metrics()):
+                return values
+        raise AssertionError({name: value for name, value in values.items() if "tidemark" in name})
 
 
 def rest_text(port, path):

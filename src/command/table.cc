@@ -26,6 +26,8 @@ int hex_value(char c) {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
+bool is_limited(Rate rate, const Caller& caller) { return rate != Rate::none && !caller.user.empty() && !caller.service; }
+
 }  // namespace
 
 std::optional<std::string> percent_decode(std::string_view text, bool query) {
@@ -112,11 +114,21 @@ Status Table::permits(const Row& row, const Caller& caller) {
   return {};
 }
 
+Task<Status> Table::charge(Rate rate, Caller* caller) const {
+  if (!is_limited(rate, *caller)) {
+    co_return Status();
+  }
+  if (!caller->rates) {
+    caller->rates = co_await limiter_.rates_of(caller->key());
+  }
+  co_return caller->rates->take(rate, clock_.now());
+}
+
 Task<Result<Reply>> Table::run(const Row& row, Caller caller, Request request) const {
   if (const Status permitted = permits(row, caller); !permitted.ok()) {
     co_return permitted.error();
   }
-  if (row.rate != Rate::none && !caller.user.empty() && !caller.service) {
+  if (is_limited(row.rate, caller)) {
     if (!caller.rates) {
       caller.rates = co_await limiter_.rates_of(caller.key());
     }

@@ -69,6 +69,9 @@ class Table {
   // Whether the caller may ask for the row at all: `forbidden` without the role, invalid_field where a service names no
   // user. Doors ask before they read the fields, so that nobody learns more than that.
   static Status permits(const Row& row, const Caller& caller);
+  // Takes what such a request costs from the caller's allowance, else rate_limited; a service has none to keep. For what
+  // has no row. Continues on the calling worker.
+  Task<Status> charge(Rate rate, Caller* caller) const;
   // Permission, rate limit, handler. Continues on the calling worker; the caller must be alive in nothing but itself.
   Task<Result<Reply>> run(const Row& row, Caller caller, Request request) const;
 

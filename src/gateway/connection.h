@@ -28,6 +28,7 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   const command::Caller& caller() const { return caller_; }
   // As the user's home knows it; without the conversations that it asked for.
   session::Connection home_entry() const;
+  session::ConnectionReport report() const;
   int64_t behind() const { return subscriber_ ? subscriber_->behind() : 0; }
 
   // From now on in the event dialect. Before anything is sent.
@@ -99,6 +100,7 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   void send_error(const Error& error, const std::string& id);
   void confirmed(const stream::StreamRef& stream, const stream::StreamKey& key, int64_t seq);
   std::string welcome(std::string_view type, const Gateway::Opening* opening) const;
+  std::string client_id() const;
   void send_text(const std::string& json);
   stream::Frame in_dialect(const stream::Frame& frame) const;
   bool queue_entry(const stream::StreamRef& stream, int64_t seq, const stream::Frame& frame);
@@ -107,6 +109,7 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   static void on_timer(void* self);
   void check_time();
   void arm(Instant deadline);
+  void send_ping(std::string_view payload);
 
   Gateway& gateway_;
   const stream::OutletId id_;
@@ -132,6 +135,8 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   Instant armed_for_{};
   Instant expires_{};
   Instant touched_at_{};
+  Instant pinged_at_{};  // of the ping whose pong is awaited
+  int32_t rtt_ms_ = 0;   // of the last one, at least 1; 0: none came back yet
   uint32_t inflight_ = 0;
   State state_ = State::opening;
   Stage stage_ = Stage::flowing;

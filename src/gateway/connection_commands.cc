@@ -311,6 +311,10 @@ void Connection::on_ping(std::string_view payload) {
 
 void Connection::on_pong(std::string_view payload) {
   pinged_ = false;
+  if (pinged_at_ != Instant()) {
+    const auto taken = std::chrono::ceil<std::chrono::milliseconds>(worker().now() - std::exchange(pinged_at_, {}));
+    rtt_ms_ = static_cast<int32_t>(std::clamp<int64_t>(taken.count(), 1, INT32_MAX));
+  }
   if (const Status taken = take_inbound(payload.size()); !taken.ok()) {
     send_error(taken.error(), {});
     return;

@@ -159,6 +159,22 @@ void Connection::set_expiry(int64_t expires_at) {
   expires_ = worker().clock().now() + std::chrono::milliseconds(std::clamp<int64_t>(end_ms - now_ms, 0, kFarMs));
 }
 
+std::string Connection::client_id() const { return gateway_.options_.node + "-" + std::to_string(id_); }
+
+session::ConnectionReport Connection::report() const {
+  const Traffic& moved = traffic();
+  session::ConnectionReport report;
+  report.client_id = client_id();
+  report.node = gateway_.options_.node;
+  report.stats.packets_sent = static_cast<int64_t>(moved.frames_out);
+  report.stats.packets_received = static_cast<int64_t>(moved.frames_in);
+  report.stats.bytes_sent = static_cast<int64_t>(moved.bytes_out);
+  report.stats.bytes_received = static_cast<int64_t>(moved.bytes_in);
+  report.stats.retransmissions = subscriber_ ? subscriber_->replayed() : 0;
+  report.stats.current_rtt_ms = rtt_ms_;
+  return report;
+}
+
 std::string Connection::welcome(std::string_view type, const Gateway::Opening* opening) const {
   const GatewayOptions& options = gateway_.options_;
   const GatewayLimits& limits = *gateway_.limits_;
@@ -168,7 +184,7 @@ std::string Connection::welcome(std::string_view type, const Gateway::Opening* o
   if (type == "registered") {
     writer.field("content", "Successfully registered");
   }
-  writer.field("message", "Welcome to Tidemark").field("client_id", options.node + "-" + std::to_string(id_));
+  writer.field("message", "Welcome to Tidemark").field("client_id", client_id());
   if (opening != nullptr) {
     writer.field("user_id", user_.user.str())
         .field("tenant_id", user_.tenant.str())

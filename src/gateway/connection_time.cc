@@ -75,18 +75,23 @@ void Connection::check_time() {
   }
   if (now - last_received() >= options.heartbeat_interval && !pinged_) {
     pinged_ = true;
-    ping("h");
+    send_ping("h");
   }
   arm(last_received() + (pinged_ ? options.heartbeat_timeout : options.heartbeat_interval));
   if (auto_ack_) {
     if (const auto due = auto_ack_->due()) {
       if (now >= *due) {
-        ping(auto_ack_->begin_ping());
+        send_ping(auto_ack_->begin_ping());
       } else {
         arm(*due);
       }
     }
   }
+}
+
+void Connection::send_ping(std::string_view payload) {
+  pinged_at_ = worker().now();
+  ping(payload);
 }
 
 }  // namespace tidemark::gateway

@@ -266,6 +266,7 @@ session::ConnectionDoor Gateway::door() {
   door.unfollow = [post_to](const session::Connection& at, stream::StreamKey key) {
     post_to(at, [key = std::move(key)](Connection& connection) { connection.unfollow(key); });
   };
+  door.report = [this](session::Connection at) { return report(std::move(at)); };
   return door;
 }
 

@@ -188,6 +188,7 @@ class Gateway {
   }
   void with(const session::Connection& at, Callback callback_on_worker);
   std::shared_ptr<Connection> find(const session::Connection& at);
+  Task<std::optional<session::ConnectionReport>> report(session::Connection at);
   void drain_step(Shard& shard);
   static void shed_here(Shard& shard, size_t bytes);
   void revocation_step(Shard& shard);

@@ -1,4 +1,4 @@
-// What an operator sees of the connections.
+// What others see of the connections: an operator, and who looks at a session.
 #include <algorithm>
 
 #include "gateway/gateway_parts.h"
@@ -44,6 +44,17 @@ Task<ConnectionsView> Gateway::view(size_t limit) {
   }
   co_await from.enter();
   co_return view;
+}
+
+Task<std::optional<session::ConnectionReport>> Gateway::report(session::Connection at) {
+  Worker& from = *Worker::current();
+  co_await parts_.workers.at(at.worker).enter();
+  std::optional<session::ConnectionReport> report;
+  if (const auto connection = find(at)) {
+    report = connection->report();
+  }
+  co_await from.enter();
+  co_return report;
 }
 
 }  // namespace tidemark::gateway

@@ -36,6 +36,7 @@ void WebSocket::send(const stream::Frame& frame) {
   queue_.push_back(deflate_ ? frame.compressed() : frame);
   const size_t size = queue_.back().size();
   queued_bytes_ += size;
+  ++traffic_.frames_out;
   worker_.count_output(static_cast<ptrdiff_t>(size));
   if (!writing_) {
     worker_.flush_later(*this);
@@ -99,6 +100,7 @@ void WebSocket::read_some() {
     return;
   }
   last_received_ = worker_.now();
+  traffic_.bytes_in += got.bytes;
   if (state_ == State::lingering) {
     wait_readable();  // read and thrown away, so that the peer's bytes do not reset the connection
     return;
@@ -122,6 +124,7 @@ void WebSocket::take(std::span<char> input) {
     if (decoded.kind == Decoded::Kind::need_more) {
       break;
     }
+    ++traffic_.frames_in;
     handle(decoded);
     if (decoded.kind == Decoded::Kind::violation) {
       break;  // the decoder would say it again and again; what follows means nothing
@@ -254,6 +257,7 @@ void WebSocket::flush() {
     }
     if (written.bytes > 0) {
       last_progress_ = worker_.now();
+      traffic_.bytes_out += written.bytes;
       size_t left = written.bytes;
       queued_bytes_ -= left;
       worker_.count_output(-static_cast<ptrdiff_t>(left));

@@ -38,6 +38,14 @@ class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushab
   // When the socket last took some of a queue that is not empty.
   Instant last_progress() const { return last_progress_; }
   Instant last_received() const { return last_received_; }
+  // What went over it since it was opened: frames of any kind, and bytes as they are on the wire.
+  struct Traffic {
+    uint64_t bytes_in = 0;
+    uint64_t bytes_out = 0;
+    uint64_t frames_in = 0;
+    uint64_t frames_out = 0;
+  };
+  const Traffic& traffic() const { return traffic_; }
 
   // Messages are compressed from now on, and may be from the client (permessage-deflate).
   void enable_deflate() {
@@ -106,6 +114,7 @@ class WebSocket : public std::enable_shared_from_this<WebSocket>, public Flushab
   uint32_t frame_offset_ = 0;  // bytes of it that are
   Instant last_received_;
   Instant last_progress_;
+  Traffic traffic_;
   std::unique_ptr<Timer> linger_timer_;  // only while it closes
   State state_ = State::open;
   bool reading_ = false;  // a wait for readability is pending

@@ -24,6 +24,21 @@ namespace tidemark::session {
 
 extern const std::span<const storage::Migration> kMigrations;
 
+// How a session is, told in the same way on every door. The numbers are those of proto/session.proto, and are stored.
+// Open: all but the last two, which REST calls `inactive`.
+enum class State : uint8_t { unsaid = 0, connecting = 1, active = 2, idle = 3, disconnecting = 4, closed = 5 };
+std::string_view name_of(State state);
+
+// What went over a session's connection.
+struct Stats {
+  int64_t packets_sent = 0;  // frames to the client
+  int64_t packets_received = 0;
+  int64_t bytes_sent = 0;
+  int64_t bytes_received = 0;
+  int64_t retransmissions = 0;  // entries replayed
+  int64_t current_rtt_ms = 0;   // 0: not measured yet
+};
+
 struct Session {
   SessionId id;
   UserKey user;
@@ -37,6 +52,9 @@ struct Session {
   int64_t last_activity = 0;
   int64_t expires_at = 0;
   int64_t ttl_ms = 0;
+  State told = State::unsaid;  // what a client said its state is; holds until the next activity
+  int64_t told_at = 0;
+  Stats stats;  // as a client told them
   bool duplicate = false;  // create() found it by its idempotency key
 };
 
@@ -57,9 +75,18 @@ struct Connection {
   std::vector<std::string> only;  // conversations it asked for; empty: all
 };
 
+// What the gateway knows of a connection.
+struct ConnectionReport {
+  std::string client_id;  // as its `welcome` said
+  std::string node;
+  Stats stats;
+};
+
 // What rooms ask of a connection that lives on another worker. Given by the gateway at wiring; every function posts to
 // the connection's worker and does nothing if the connection is gone.
 struct ConnectionDoor {
+  // Nothing if it is gone. Continues on the calling worker.
+  std::function<Task<std::optional<ConnectionReport>>(Connection)> report;
   std::function<void(const Connection&, CloseCode)> close;
   std::function<void(const Connection&, stream::Frame)> signal;
   std::function<void(const Connection&, stream::FollowRequest)> follow;
@@ -92,8 +119,33 @@ struct CreateRequest {
   std::string client_id;  // idempotency key, empty: none
 };
 
+struct ListRequest {
+  UserKey owner;  // without a user: all sessions of the tenant
+  State first = State::connecting;  // the states that are wanted, from here …
+  State last = State::closed;       // … to here
+  int64_t page = 1;
+  int64_t page_size = 20;
+};
+struct SessionPage {
+  std::vector<Session> sessions;  // newest first
+  int64_t total = 0;
+};
+
+struct UpdateRequest {
+  UserKey owner;
+  SessionId id;
+  std::string metadata;          // merged into what is there, an empty value removes its key; empty: unchanged
+  State state = State::unsaid;   // `active` is activity, `closed` closes it; unsaid: unchanged
+  std::optional<Stats> stats;
+};
+
 class Sessions {
  public:
+  static constexpr size_t kMetadataBytes = 8192;  // of one session, as JSON
+  static constexpr int64_t kPageSizeMax = 200;
+  static constexpr int64_t kPageMax = 1'000'000;
+  static constexpr int64_t kTimeoutSecondsMax = 10LL * 365 * 86400;
+
   Sessions(WorkerPool& workers, storage::Database& database, const account::Account& account, const Clock& clock,
            Random& random, SessionOptions options, MetricRegistry& metrics);
   ~Sessions();
@@ -111,9 +163,20 @@ class Sessions {
   // For a connection: finds or creates. Another's or unknown session: not_found; a closed one: gone.
   Task<Result<Session>> open(OpenRequest request);
   Task<Result<Session>> create(CreateRequest request);
+  // Here and below: a UserKey without a user stands for everybody of its tenant.
   Task<Result<Session>> get(UserKey user, SessionId id);
+  Task<Result<SessionPage>> list(ListRequest request);
+  // not_found; a closed one: gone; invalid_field where the metadata would be too long together.
+  Task<Result<Session>> update(UpdateRequest request);
+  // Keeps the session alive; errors as update().
+  Task<Result<Session>> heartbeat(UserKey user, SessionId id);
+  // The newest live connection of the session; nothing if there is none.
+  Task<std::optional<ConnectionReport>> live(UserKey user, SessionId id);
+  State state_of(const Session& session) const;
   // `unauthorized` unless the session is open: for tokens that carry a sid. An unknown id is not open.
   Task<Status> check_open(UserKey user, SessionId id);
+  // The claims of a token that is good now and whose session, if it names one, is open; that is activity of the session.
+  Task<Result<account::Claims>> authenticate(std::string token);
   // Ends a session and closes its connections (4006).
   Task<Status> close(UserKey user, SessionId id);
   // Ends all sessions of the user and closes the connections (4006). Ends on the user's home worker.

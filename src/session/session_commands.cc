@@ -1,7 +1,6 @@
 #include "session/session_commands.h"
 
 #include "core/json.h"
-#include "session/session_store.h"
 
 namespace tidemark::session {
 namespace {
@@ -13,11 +12,8 @@ using command::FieldType;
 using command::Reply;
 using command::Request;
 using command::Where;
-using storage::Transaction;
 
-constexpr int64_t kMetadataBytes = 8192;
-constexpr int64_t kPageSizeMax = 200;
-constexpr int64_t kTimeoutSecondsMax = 10LL * 365 * 86400;
+constexpr auto kMetadataBytes = static_cast<int64_t>(Sessions::kMetadataBytes);
 
 const Field kSessionId{.name = "id", .type = FieldType::text, .required = true, .max = 128, .where = Where::path,
                        .help = "session id"};
@@ -33,34 +29,6 @@ std::string wrapped(std::string_view name, std::string_view json) {
   std::string data;
   JsonWriter(data).begin().raw(name, json).end();
   return data;
-}
-
-// Members of `update` replace those of `base`; an empty value removes its member. Both are objects of strings.
-std::string merged(const std::string& base, const std::string& update) {
-  simdjson::dom::parser base_parser;
-  simdjson::dom::parser update_parser;
-  simdjson::dom::object old_object;
-  simdjson::dom::object new_object;
-  TIDEMARK_CHECK(base_parser.parse(base).get(old_object) == simdjson::SUCCESS);
-  TIDEMARK_CHECK(update_parser.parse(update).get(new_object) == simdjson::SUCCESS);
-  std::map<std::string, std::string> members;
-  for (const auto& [name, value] : old_object) {
-    members[std::string(name)] = std::string(value.get_string().value_unsafe());
-  }
-  for (const auto& [name, value] : new_object) {
-    members[std::string(name)] = std::string(value.get_string().value_unsafe());
-  }
-  std::string json = "{";
-  for (const auto& [name, value] : members) {
-    if (value.empty()) {
-      continue;
-    }
-    json += json.size() > 1 ? "," : "";
-    append_json_string(json, name);
-    json += ':';
-    append_json_string(json, value);
-  }
-  return json + "}";
 }
 
 }  // namespace
@@ -81,7 +49,7 @@ void SessionCommands::add_to(command::Table& table) {
              .summary = "Creates a session and a token that opens connections with it",
              .fields = {{.name = "device_id", .type = FieldType::id},
                         {.name = "metadata", .type = FieldType::text_map, .max = kMetadataBytes},
-                        {.name = "timeout_seconds", .type = FieldType::integer, .max = kTimeoutSecondsMax, .min = 1},
+                        {.name = "timeout_seconds", .type = FieldType::integer, .max = Sessions::kTimeoutSecondsMax, .min = 1},
                         {.name = "id", .type = FieldType::client_id}},
              .rate = command::Rate::creation,
              .handler = handler(&SessionCommands::create)});
@@ -90,8 +58,8 @@ void SessionCommands::add_to(command::Table& table) {
              .summary = "The caller's sessions, newest first",
              .fields = {{.name = "status", .type = FieldType::text, .max = 16, .where = Where::query,
                          .help = "active or inactive"},
-                        {.name = "page", .type = FieldType::integer, .max = 1'000'000, .min = 1, .where = Where::query},
-                        {.name = "page_size", .type = FieldType::integer, .max = kPageSizeMax, .min = 1,
+                        {.name = "page", .type = FieldType::integer, .max = Sessions::kPageMax, .min = 1, .where = Where::query},
+                        {.name = "page_size", .type = FieldType::integer, .max = Sessions::kPageSizeMax, .min = 1,
                          .where = Where::query}},
              .handler = handler(&SessionCommands::list)});
   table.add({.method = "GET",
@@ -153,24 +121,19 @@ SessionCommands::Answer SessionCommands::create(Caller caller, Request request) 
 }
 
 SessionCommands::Answer SessionCommands::list(Caller caller, Request request) {
-  std::optional<bool> open;
+  ListRequest wanted;
+  wanted.owner = caller.key();
+  wanted.page = request.integer("page", 1);
+  wanted.page_size = request.integer("page_size", 20);
   if (request.has("status")) {
     if (request.text("status") != "active" && request.text("status") != "inactive") {
       co_return invalid_field("status", "must be active or inactive");
     }
-    open = request.text("status") == "active";
+    const bool open = request.text("status") == "active";
+    wanted.first = open ? State::connecting : State::disconnecting;
+    wanted.last = open ? State::idle : State::closed;
   }
-  const int64_t page = request.integer("page", 1);
-  const int64_t page_size = request.integer("page_size", 20);
-  const int64_t now = sessions_.clock_.unix_ms();
-  struct Found {
-    std::vector<Session> sessions;
-    int64_t total = 0;
-  };
-  const auto found = co_await sessions_.database_.read([&](Transaction& tx) -> Result<Found> {
-    return Found{store::list(tx, caller.key(), open, now, (page - 1) * page_size, page_size),
-                 store::count(tx, caller.key(), open, now)};
-  });
+  const auto found = co_await sessions_.list(wanted);
   if (!found.ok()) {
     co_return found.error();
   }
@@ -184,9 +147,9 @@ SessionCommands::Answer SessionCommands::list(Caller caller, Request request) {
       .begin()
       .raw("sessions", list + "]")
       .field("total", found->total)
-      .field("page", page)
-      .field("page_size", page_size)
-      .field("has_more", page * page_size < found->total)
+      .field("page", wanted.page)
+      .field("page_size", wanted.page_size)
+      .field("has_more", wanted.page * wanted.page_size < found->total)
       .end();
   co_return reply_with(std::move(data));
 }
@@ -200,24 +163,11 @@ SessionCommands::Answer SessionCommands::get(Caller caller, Request request) {
 }
 
 SessionCommands::Answer SessionCommands::update(Caller caller, Request request) {
-  const SessionId id(request.text("id"));
-  const int64_t now = sessions_.clock_.unix_ms();
-  const auto session = co_await sessions_.database_.write([&](Transaction& tx) -> Result<Session> {
-    auto found = store::find(tx, id);
-    if (!found || found->user.tenant != caller.tenant || (!caller.user.empty() && found->user != caller.key())) {
-      return fail(Code::not_found, "no such session");
-    }
-    if (!found->open || found->expires_at <= now) {
-      return fail(Code::gone, "the session is closed");
-    }
-    found->metadata = merged(found->metadata, request.text("metadata"));
-    if (static_cast<int64_t>(found->metadata.size()) > kMetadataBytes) {
-      return invalid_field("metadata", "longer than 8192 bytes together with what is there");
-    }
-    found->updated_at = now;
-    store::set_metadata(tx, id, found->metadata, now);
-    return *found;
-  });
+  UpdateRequest change;
+  change.owner = caller.key();
+  change.id = SessionId(request.text("id"));
+  change.metadata = request.text("metadata");
+  const auto session = co_await sessions_.update(std::move(change));
   if (!session.ok()) {
     co_return session.error();
   }
@@ -233,23 +183,11 @@ SessionCommands::Answer SessionCommands::close(Caller caller, Request request) {
 }
 
 SessionCommands::Answer SessionCommands::heartbeat(Caller caller, Request request) {
-  const SessionId id(request.text("id"));
-  const int64_t now = sessions_.clock_.unix_ms();
-  const auto session = co_await sessions_.database_.write([&](Transaction& tx) -> Result<Session> {
-    const auto found = store::find(tx, id);
-    if (!found || found->user.tenant != caller.tenant || (!caller.user.empty() && found->user != caller.key())) {
-      return fail(Code::not_found, "no such session");
-    }
-    if (!found->open || found->expires_at <= now) {
-      return fail(Code::gone, "the session is closed");
-    }
-    store::touch(tx, id, now);
-    return *store::find(tx, id);
-  });
+  const auto session = co_await sessions_.heartbeat(caller.key(), SessionId(request.text("id")));
   if (!session.ok()) {
     co_return session.error();
   }
-  sessions_.heartbeats_.add();
+  const int64_t now = sessions_.clock_.unix_ms();
   std::string data;
   JsonWriter(data)
       .begin()

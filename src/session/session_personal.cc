@@ -14,8 +14,8 @@ constexpr int kRowsPerPage = 200;
 constexpr int kRowsPerStep = 100;
 
 constexpr Sql kPage{
-    "SELECT id, device, open, client_ip, client_port, metadata, created_at, updated_at, last_activity, expires_at"
-    " FROM sessions WHERE tenant = ? AND user_id = ? AND id > ? ORDER BY id LIMIT ?"};
+    "SELECT id, device, open, client_ip, client_port, metadata, created_at, updated_at, last_activity, expires_at,"
+    " stats FROM sessions WHERE tenant = ? AND user_id = ? AND id > ? ORDER BY id LIMIT ?"};
 constexpr Sql kCloseAll{"UPDATE sessions SET open = 0, updated_at = ? WHERE tenant = ? AND user_id = ? AND open = 1"};
 constexpr Sql kForget{
     "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE tenant = ? AND user_id = ? LIMIT ?)"};
@@ -35,6 +35,7 @@ storage::PersonalPage read_page(Transaction& tx, const UserKey& user, const std:
         .field("updated_at", row.integer(7))
         .field("last_activity", row.integer(8))
         .field("expires_at", row.integer(9))
+        .raw("stats", row.text(10))
         .end();
     page.next = row.string(0);
   }

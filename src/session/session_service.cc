@@ -152,6 +152,19 @@ Task<Status> Sessions::check_open(UserKey user, SessionId id) {
   co_return session->open ? Status() : Status(fail(Code::unauthorized, "the session is closed"));
 }
 
+Task<Result<account::Claims>> Sessions::authenticate(std::string token) {
+  auto claims = account_.authenticate(token);
+  if (claims.ok() && !claims->session.empty()) {
+    const UserKey owner{claims->tenant, claims->user};
+    const Status open = co_await check_open(owner, claims->session);
+    if (!open.ok()) {
+      co_return open.error();
+    }
+    touch(owner, claims->session);
+  }
+  co_return claims;
+}
+
 Task<Status> Sessions::close(UserKey user, SessionId id) {
   Worker& from = *Worker::current();
   const int64_t now = clock_.unix_ms();
@@ -230,9 +243,7 @@ std::string Sessions::token_for(const Session& session, const command::Caller& m
 }
 
 std::string Sessions::to_json(const Session& session) const {
-  const int64_t now = clock_.unix_ms();
-  const bool open = session.open && session.expires_at > now;
-  const bool idle = now - session.last_activity > options_->idle_after.count();
+  const State state = state_of(session);
   std::string json;
   JsonWriter(json)
       .begin()
@@ -241,8 +252,8 @@ std::string Sessions::to_json(const Session& session) const {
       .field("user_id", session.user.user.str())
       .field("tenant_id", session.user.tenant.str())
       .field("device_id", session.device.str())
-      .field("status", open ? "active" : "inactive")
-      .field("state", !open ? "closed" : idle ? "idle" : "active")
+      .field("status", state < State::disconnecting ? "active" : "inactive")
+      .field("state", name_of(state))
       .field("client_ip", session.client_ip)
       .field("client_port", session.client_port)
       .raw("metadata", session.metadata)

@@ -1,5 +1,7 @@
 #include "session/session_store.h"
 
+#include "core/json.h"
+
 namespace tidemark::session {
 namespace {
 
@@ -16,11 +18,20 @@ constexpr Sql kTables[] = {
     {"CREATE UNIQUE INDEX sessions_client ON sessions (tenant, user_id, client_id) WHERE client_id IS NOT NULL"},
     {"CREATE INDEX sessions_expiry ON sessions (expires_at) WHERE open = 1"},
 };
-constexpr storage::Migration kList[] = {{2, "sessions", kTables}};
+constexpr Sql kToldColumns[] = {
+    {"ALTER TABLE sessions ADD COLUMN told INTEGER NOT NULL DEFAULT 0"},
+    {"ALTER TABLE sessions ADD COLUMN told_at BIGINT NOT NULL DEFAULT 0"},
+    {"ALTER TABLE sessions ADD COLUMN stats TEXT NOT NULL DEFAULT '{}'"},
+};
+constexpr storage::Migration kList[] = {{2, "sessions", kTables}, {20, "session_told", kToldColumns}};
 
 #define SESSION_COLUMNS                                                                                        \
   "id, tenant, user_id, device, open, client_ip, client_port, metadata, created_at, updated_at, last_activity," \
-  " expires_at, ttl_ms"
+  " expires_at, ttl_ms, told, told_at, stats"
+// Sessions::state_of() in SQL: of the time, and of the time since which a session without activity is idle.
+#define SESSION_STATE                                                                           \
+  "(CASE WHEN open = 0 OR expires_at <= ? THEN 5 WHEN told > 0 AND last_activity <= told_at THEN told" \
+  " WHEN last_activity < ? THEN 3 ELSE 2 END)"
 
 constexpr Sql kFind{"SELECT " SESSION_COLUMNS " FROM sessions WHERE id = ?"};
 constexpr Sql kFindOpen{"SELECT " SESSION_COLUMNS
@@ -29,7 +40,7 @@ constexpr Sql kFindOpen{"SELECT " SESSION_COLUMNS
 constexpr Sql kFindClientId{"SELECT " SESSION_COLUMNS
                             " FROM sessions WHERE tenant = ? AND user_id = ? AND client_id = ?"};
 constexpr Sql kInsert{"INSERT INTO sessions (" SESSION_COLUMNS
-                      ", client_id, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+                      ", client_id, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '{}', ?, ?)"};
 constexpr Sql kHash{"SELECT hash FROM sessions WHERE id = ?"};
 constexpr Sql kSetMetadata{"UPDATE sessions SET metadata = ?, updated_at = ? WHERE id = ?"};
 constexpr Sql kTouch{
@@ -38,20 +49,53 @@ constexpr Sql kTouch{
     "UPDATE sessions SET last_activity = $1, expires_at = greatest(expires_at, $2 + ttl_ms) WHERE id = $3 AND open = 1"
     " AND last_activity < $4"};
 constexpr Sql kClose{"UPDATE sessions SET open = 0, updated_at = ? WHERE id = ? AND open = 1"};
-constexpr Sql kList_{"SELECT " SESSION_COLUMNS
-                     " FROM sessions WHERE tenant = ? AND user_id = ? ORDER BY created_at DESC, id LIMIT ? OFFSET ?"};
-constexpr Sql kListOpen{"SELECT " SESSION_COLUMNS
-                        " FROM sessions WHERE tenant = ? AND user_id = ? AND open = 1 AND expires_at > ?"
-                        " ORDER BY created_at DESC, id LIMIT ? OFFSET ?"};
-constexpr Sql kListClosed{"SELECT " SESSION_COLUMNS
-                          " FROM sessions WHERE tenant = ? AND user_id = ? AND (open = 0 OR expires_at <= ?)"
-                          " ORDER BY created_at DESC, id LIMIT ? OFFSET ?"};
-constexpr Sql kCount{"SELECT count(*) FROM sessions WHERE tenant = ? AND user_id = ?"};
-constexpr Sql kCountOpen{
-    "SELECT count(*) FROM sessions WHERE tenant = ? AND user_id = ? AND open = 1 AND expires_at > ?"};
+constexpr Sql kSetTold{"UPDATE sessions SET told = ?, told_at = ?, updated_at = ? WHERE id = ?"};
+constexpr Sql kSetStats{"UPDATE sessions SET stats = ?, updated_at = ? WHERE id = ?"};
+constexpr Sql kOfUser{"SELECT " SESSION_COLUMNS " FROM sessions WHERE tenant = ? AND user_id = ? AND " SESSION_STATE
+                      " BETWEEN ? AND ? ORDER BY created_at DESC, id LIMIT ? OFFSET ?"};
+constexpr Sql kCountOfUser{"SELECT count(*) FROM sessions WHERE tenant = ? AND user_id = ? AND " SESSION_STATE
+                           " BETWEEN ? AND ?"};
+constexpr Sql kOfTenant{"SELECT " SESSION_COLUMNS " FROM sessions WHERE tenant = ? AND " SESSION_STATE
+                        " BETWEEN ? AND ? ORDER BY created_at DESC, id LIMIT ? OFFSET ?"};
+constexpr Sql kCountOfTenant{"SELECT count(*) FROM sessions WHERE tenant = ? AND " SESSION_STATE " BETWEEN ? AND ?"};
 constexpr Sql kExpired{"SELECT " SESSION_COLUMNS " FROM sessions WHERE open = 1 AND expires_at <= ? LIMIT ?"};
 constexpr Sql kNextExpiry{"SELECT min(expires_at) FROM sessions WHERE open = 1"};
 constexpr Sql kLastSeen{"SELECT max(last_activity) FROM sessions WHERE tenant = ? AND user_id = ?"};
+
+std::string to_json(const Stats& stats) {
+  std::string json;
+  JsonWriter(json)
+      .begin()
+      .field("packets_sent", stats.packets_sent)
+      .field("packets_received", stats.packets_received)
+      .field("bytes_sent", stats.bytes_sent)
+      .field("bytes_received", stats.bytes_received)
+      .field("retransmissions", stats.retransmissions)
+      .field("current_rtt_ms", stats.current_rtt_ms)
+      .end();
+  return json;
+}
+
+Stats read_stats(std::string_view json) {
+  Stats stats;
+  if (json == "{}") {
+    return stats;  // of nearly all
+  }
+  simdjson::dom::parser parser;
+  simdjson::dom::object object;
+  TIDEMARK_CHECK(parser.parse(simdjson::padded_string(json)).get(object) == simdjson::SUCCESS);
+  const auto number = [&object](std::string_view name) {
+    int64_t value = 0;
+    return object[name].get(value) == simdjson::SUCCESS ? value : 0;
+  };
+  stats.packets_sent = number("packets_sent");
+  stats.packets_received = number("packets_received");
+  stats.bytes_sent = number("bytes_sent");
+  stats.bytes_received = number("bytes_received");
+  stats.retransmissions = number("retransmissions");
+  stats.current_rtt_ms = number("current_rtt_ms");
+  return stats;
+}
 
 Session read(Statement& row) {
   Session session;
@@ -67,6 +111,9 @@ Session read(Statement& row) {
   session.last_activity = row.integer(10);
   session.expires_at = row.integer(11);
   session.ttl_ms = row.integer(12);
+  session.told = static_cast<State>(row.integer(13));
+  session.told_at = row.integer(14);
+  session.stats = read_stats(row.text(15));
   return session;
 }
 
@@ -119,21 +166,30 @@ void touch(Transaction& tx, const SessionId& id, int64_t activity_ms) {
 
 bool close(Transaction& tx, const SessionId& id, int64_t now_ms) { return tx.execute(kClose, now_ms, id.str()) > 0; }
 
-std::vector<Session> list(Transaction& tx, const UserKey& user, std::optional<bool> open, int64_t now_ms, int64_t offset,
-                          int64_t limit) {
-  if (!open) {
-    return all(tx.query(kList_, user.tenant.str(), user.user.str(), limit, offset));
-  }
-  return all(tx.query(*open ? kListOpen : kListClosed, user.tenant.str(), user.user.str(), now_ms, limit, offset));
+void set_told(Transaction& tx, const SessionId& id, State state, int64_t now_ms) {
+  tx.execute(kSetTold, state, now_ms, now_ms, id.str());
 }
 
-int64_t count(Transaction& tx, const UserKey& user, std::optional<bool> open, int64_t now_ms) {
-  const int64_t every = number(tx.query(kCount, user.tenant.str(), user.user.str()));
-  if (!open) {
-    return every;
+void set_stats(Transaction& tx, const SessionId& id, const Stats& stats, int64_t now_ms) {
+  const std::string json = to_json(stats);
+  tx.execute(kSetStats, json, now_ms, id.str());
+}
+
+SessionPage list(Transaction& tx, const ListRequest& request, int64_t now_ms, int64_t idle_before) {
+  const std::string& tenant = request.owner.tenant.str();
+  const std::string& user = request.owner.user.str();
+  const int64_t offset = (request.page - 1) * request.page_size;
+  SessionPage page;
+  if (user.empty()) {
+    page.sessions = all(tx.query(kOfTenant, tenant, now_ms, idle_before, request.first, request.last,
+                                 request.page_size, offset));
+    page.total = number(tx.query(kCountOfTenant, tenant, now_ms, idle_before, request.first, request.last));
+  } else {
+    page.sessions = all(tx.query(kOfUser, tenant, user, now_ms, idle_before, request.first, request.last,
+                                 request.page_size, offset));
+    page.total = number(tx.query(kCountOfUser, tenant, user, now_ms, idle_before, request.first, request.last));
   }
-  const int64_t open_ones = number(tx.query(kCountOpen, user.tenant.str(), user.user.str(), now_ms));
-  return *open ? open_ones : every - open_ones;
+  return page;
 }
 
 std::vector<Session> expired(Transaction& tx, int64_t now_ms, int limit) { return all(tx.query(kExpired, now_ms, limit)); }

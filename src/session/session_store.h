@@ -15,11 +15,12 @@ void insert(storage::Transaction& tx, const Session& session, std::string_view c
 std::optional<int64_t> hash_of(storage::Transaction& tx, const SessionId& id);
 void set_metadata(storage::Transaction& tx, const SessionId& id, std::string_view metadata, int64_t now_ms);
 void touch(storage::Transaction& tx, const SessionId& id, int64_t activity_ms);
+void set_told(storage::Transaction& tx, const SessionId& id, State state, int64_t now_ms);
+void set_stats(storage::Transaction& tx, const SessionId& id, const Stats& stats, int64_t now_ms);
 // False if it was not open.
 bool close(storage::Transaction& tx, const SessionId& id, int64_t now_ms);
-std::vector<Session> list(storage::Transaction& tx, const UserKey& user, std::optional<bool> open, int64_t now_ms,
-                          int64_t offset, int64_t limit);
-int64_t count(storage::Transaction& tx, const UserKey& user, std::optional<bool> open, int64_t now_ms);
+// `idle_before`: a session whose last activity is older is idle.
+SessionPage list(storage::Transaction& tx, const ListRequest& request, int64_t now_ms, int64_t idle_before);
 std::vector<Session> expired(storage::Transaction& tx, int64_t now_ms, int limit);
 std::optional<int64_t> next_expiry(storage::Transaction& tx);
 int64_t last_seen(storage::Transaction& tx, const UserKey& user);

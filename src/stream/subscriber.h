@@ -120,6 +120,8 @@ class Subscriber {
   size_t followed_count() const { return followed_.size(); }
   // Entries between the positions of lagging streams and their heads.
   int64_t behind() const;
+  // Entries that were read from the log for it.
+  int64_t replayed() const { return replayed_; }
 
   // The device has everything of the stream up to `seq`: the replay window moves on.
   void confirm(StreamId id, int64_t seq);
@@ -187,6 +189,7 @@ class Subscriber {
   std::vector<Followed> followed_;
   std::unique_ptr<CatchUp> catch_up_;         // only while something lags or is unconfirmed
   std::shared_ptr<Subscriber*> alive_;        // set to null when this goes while a page is being read
+  int64_t replayed_ = 0;
   bool replaying_ = false;                    // between begin() and replay_finished()
 };
 

@@ -228,6 +228,7 @@ bool Subscriber::send(Lag& lag, int64_t seq, const Frame& frame) {
   }
   lag.position = seq;
   engine_.replayed_.add();
+  ++replayed_;
   if (lag.initial) {
     catch_up_->unconfirmed.emplace_back(lag.stream->ref.id, seq);
     note_window();

@@ -70,6 +70,28 @@ Result<GivenKey> value_of(const ConfigKey& key, const GivenKeys& given, bool dev
   return direct != nullptr ? *direct : default_of(key, dev);
 }
 
+Status check_grpc(const Config& config) {
+  if (config.grpc.tls_cert.empty() != config.grpc.tls_key.empty()) {
+    const std::string_view missing = config.grpc.tls_cert.empty() ? "grpc.tls.cert" : "grpc.tls.key";
+    return invalid_field(missing, std::string(missing) + ": TLS needs grpc.tls.cert and grpc.tls.key, or neither");
+  }
+  if (config.grpc.tls_cert.empty() && !config.grpc.tls_client_ca.empty()) {
+    return invalid_field("grpc.tls.client_ca", "grpc.tls.client_ca: clients show certificates over TLS only, which "
+                                               "needs grpc.tls.cert and grpc.tls.key");
+  }
+  if (!config.grpc.tls_cert.empty() || config.grpc.insecure) {
+    return {};
+  }
+  const std::pair<std::string_view, const Listener&> listeners[] = {{"session.grpc_listen", config.session.grpc_listen}};
+  for (const auto& [key, listener] : listeners) {
+    if (listener && !is_loopback(*listener)) {
+      return invalid_field(key, std::string(key) + ": beyond this machine it needs TLS (grpc.tls.cert and "
+                                                   "grpc.tls.key), or grpc.insecure: true where the network is trusted");
+    }
+  }
+  return {};
+}
+
 // What one row cannot say.
 Status check_together(const Config& config) {
   if (config.heartbeat.timeout <= config.heartbeat.interval) {
@@ -80,6 +102,9 @@ Status check_together(const Config& config) {
   if (config.http.tls_cert.empty() != config.http.tls_key.empty()) {
     const std::string_view missing = config.http.tls_cert.empty() ? "http.tls.cert" : "http.tls.key";
     return invalid_field(missing, std::string(missing) + ": TLS needs http.tls.cert and http.tls.key, or neither");
+  }
+  if (const Status checked = check_grpc(config); !checked.ok()) {
+    return checked;
   }
   if (config.session.ttl > config.session.ttl_max) {
     return invalid_field("session.ttl", "session.ttl: " + format_duration(config.session.ttl) +
@@ -120,6 +145,10 @@ bool is_none(const ConfigKey& key, const GivenKey& value) {
 }
 
 }  // namespace
+
+bool is_loopback(const Endpoint& endpoint) {
+  return endpoint.host == "localhost" || endpoint.host == "::1" || endpoint.host.starts_with("127.");
+}
 
 std::map<std::string, std::string> process_environment() {
   std::map<std::string, std::string> variables;

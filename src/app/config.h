@@ -46,10 +46,21 @@ struct Config {
     Listener metrics_listen;
   };
   struct Session {
+    Listener grpc_listen;
     Listener metrics_listen;
     Milliseconds ttl{};
     Milliseconds ttl_max{};
     Milliseconds idle_after{};
+  };
+  struct StateSync {
+    Listener metrics_listen;
+  };
+  struct Grpc {
+    std::string tls_cert;  // paths; both or none
+    std::string tls_key;
+    std::string tls_client_ca;  // empty: clients need no certificate
+    bool insecure = false;      // may listen beyond loopback in the clear
+    bool reflection = true;
   };
   struct Storage {
     std::string url;  // sqlite:PATH or memory:
@@ -137,6 +148,8 @@ struct Config {
   Http http;
   Gateway gateway;
   Session session;
+  StateSync statesync;
+  Grpc grpc;
   Storage storage;
   Auth auth;
   Node node;
@@ -158,6 +171,9 @@ struct ConfigSources {
 
 // The TIDEMARK_… variables of this process. Call it before threads start.
 std::map<std::string, std::string> process_environment();
+
+// Whether nobody but this machine reaches it.
+bool is_loopback(const Endpoint& endpoint);
 
 // One key as it is in effect.
 struct ConfigEntry {

@@ -35,6 +35,7 @@ void assign(Config& config, size_t index) {
 }
 
 constexpr std::string_view kSynchronousNames[] = {"full", "normal"};
+constexpr std::string_view kTruthNames[] = {"false", "true"};
 constexpr std::string_view kCompressionNames[] = {"off", "deflate"};
 constexpr std::string_view kVisibilityNames[] = {"tenant", "contacts"};
 constexpr std::string_view kLevelNames[] = {"debug", "info", "warn", "error"};
@@ -90,7 +91,8 @@ const ConfigKey kTable[] = {
     {"gateway.metrics_listen", "127.0.0.1:9100", ListenerKey{at<&C::gateway, &C::Gateway::metrics_listen>},
      "metrics of a node that has only the role gateway"},
 
-    {"session.grpc_listen", "127.0.0.1:9001", kNotYet},
+    {"session.grpc_listen", "127.0.0.1:9001", ListenerKey{at<&C::session, &C::Session::grpc_listen>},
+     "sessions over gRPC; beyond this machine only with `grpc.tls.cert` or `grpc.insecure`"},
     {"session.metrics_listen", "127.0.0.1:9101", ListenerKey{at<&C::session, &C::Session::metrics_listen>},
      "metrics of the whole process, Prometheus text"},
     live({"session.ttl", "24h", DurationKey{at<&C::session, &C::Session::ttl>, minutes(1), days(365)},
@@ -101,18 +103,24 @@ const ConfigKey kTable[] = {
      "a session without a heartbeat for this long is idle"}),
 
     {"statesync.grpc_listen", "127.0.0.1:9002", kNotYet},
-    {"statesync.metrics_listen", "127.0.0.1:9102", kNotYet},
+    {"statesync.metrics_listen", "127.0.0.1:9102", ListenerKey{at<&C::statesync, &C::StateSync::metrics_listen>},
+     "the same numbers as `session.metrics_listen`, at the port where dashboards of documents look for them"},
     {"statesync.lock_ttl", "30s", kNotYet},
     {"statesync.conflict_policy", "merge", kNotYet},
     {"statesync.compact_after", "10000", kNotYet},
     {"statesync.content", "4MiB", kNotYet},
     {"statesync.bookmark", "10s", kNotYet},
 
-    {"grpc.tls.cert", "", kNotYet},
-    {"grpc.tls.key", "", kNotYet},
-    {"grpc.tls.client_ca", "", kNotYet},
-    {"grpc.insecure", "false", kNotYet},
-    {"grpc.reflection", "true", kNotYet},
+    live({"grpc.tls.cert", "", TextKey{at<&C::grpc, &C::Grpc::tls_cert>, "path", any_text},
+     "certificate with its chain, a PEM file, perhaps that of `http.tls.cert`; with `grpc.tls.key` the gRPC ports speak TLS"}),
+    live({"grpc.tls.key", "", TextKey{at<&C::grpc, &C::Grpc::tls_key>, "path", any_text},
+     "the certificate's private key, a PEM file without a password; SIGHUP reads both again"}),
+    live({"grpc.tls.client_ca", "", TextKey{at<&C::grpc, &C::Grpc::tls_client_ca>, "path", any_text},
+     "clients of the gRPC ports need a certificate that one of these has signed, a PEM file"}),
+    {"grpc.insecure", "false", ChoiceKey{kTruthNames, assign<&C::grpc, &C::Grpc::insecure>},
+     "true: the gRPC ports may listen beyond this machine without TLS, for a network that nobody else is in"},
+    {"grpc.reflection", "true", ChoiceKey{kTruthNames, assign<&C::grpc, &C::Grpc::reflection>},
+     "tools like grpcurl may ask for the services and their messages"},
 
     {"storage.url", "sqlite:./data/tidemark.db",
      UrlKey{at<&C::storage, &C::Storage::url>, "sqlite:PATH or memory:", is_storage_url},

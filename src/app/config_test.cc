@@ -245,6 +245,25 @@ TEST_F(ConfigLoading, AnErrorNamesKeyValueRangeAndOrigin) {
   EXPECT_THAT(set_refused("auth.issuer=" + std::string(4097, 'x')), HasSubstr("xxx...\" is not"));
 }
 
+TEST_F(ConfigLoading, GrpcBeyondThisMachineNeedsTlsOrAWord) {
+  for (const char* listen : {"0.0.0.0:9001", "[::]:9001", "192.0.2.1:9001"}) {
+    EXPECT_THAT(set_refused(std::string("session.grpc_listen=") + listen),
+                StartsWith("session.grpc_listen: beyond this machine it needs TLS"));
+    sources_.set.emplace_back("grpc.insecure=true");
+    EXPECT_TRUE(load().grpc.insecure);
+  }
+  for (const char* listen : {"127.0.0.1:9001", "127.8.8.8:0", "[::1]:9001", "localhost:9001", "off"}) {
+    sources_.set = {std::string("session.grpc_listen=") + listen};
+    EXPECT_FALSE(load().grpc.insecure);
+  }
+  sources_.set = {"session.grpc_listen=0.0.0.0:9001", "grpc.tls.cert=a.pem", "grpc.tls.key=b.pem"};
+  EXPECT_EQ(load().grpc.tls_key, "b.pem");
+  EXPECT_THAT(set_refused("grpc.tls.cert=a.pem"), StartsWith("grpc.tls.key: TLS needs"));
+  EXPECT_THAT(set_refused("grpc.tls.key=a.pem"), StartsWith("grpc.tls.cert: TLS needs"));
+  EXPECT_THAT(set_refused("grpc.tls.client_ca=a.pem"), StartsWith("grpc.tls.client_ca: clients show certificates"));
+  EXPECT_THAT(set_refused("grpc.insecure=yes"), HasSubstr("allowed: false, true"));
+}
+
 TEST_F(ConfigLoading, ValuesThatContradictEachOtherAreRefused) {
   sources_.set = {"heartbeat.interval=30s", "heartbeat.timeout=30s"};
   EXPECT_THAT(refused(), HasSubstr("heartbeat.timeout: 30s must be longer than heartbeat.interval, 30s"));
@@ -291,7 +310,8 @@ TEST_F(ConfigLoading, AKeyOfAnotherVersionIsNotAcceptedSilently) {
                   StartsWith(std::string(key.name) + ": not available in this version"));
     }
   }
-  EXPECT_THAT(yaml_refused("grpc: {tls: {cert: a.pem}}"), StartsWith("grpc.tls.cert: not available in this version"));
+  EXPECT_THAT(yaml_refused("tracing: {service_name: a}"),
+              StartsWith("tracing.service_name: not available in this version"));
   EXPECT_THAT(set_refused("redis.url_file=x"), StartsWith("redis.url_file: not available in this version"));
   sources_ = {};
   sources_.environment = {{"TIDEMARK_REDIS_URL", "redis://user:password@host"}};
@@ -417,7 +437,7 @@ TEST(ConfigReference, HasARowOfFiveColumnsPerAvailableKey) {
   const std::string table = config_reference_markdown();
   EXPECT_THAT(table, HasSubstr("| `http.listen` | `TIDEMARK_HTTP_LISTEN` | 0.0.0.0:8080 (`--dev`: 127.0.0.1:8080) | "));
   EXPECT_THAT(table, HasSubstr("also as `auth.hs256_secret_file`"));
-  EXPECT_THAT(table, Not(HasSubstr("grpc.tls")));
+  EXPECT_THAT(table, Not(HasSubstr("tracing.")));
   std::istringstream lines(table);
   for (std::string line; std::getline(lines, line);) {
     EXPECT_EQ(std::count(line.begin(), line.end(), '|'), 6) << line;

@@ -60,6 +60,9 @@ Result<std::unique_ptr<Node>> Node::make(const Config& config, NodeOptions optio
     log_certificate(**tls, parts->clock);
     parts->http->use_tls(std::move(*tls));
   }
+  if (const Status made = parts->make_rpc(); !made.ok()) {
+    return made.error();
+  }
   return std::unique_ptr<Node>(new Node(std::move(parts)));
 }
 
@@ -82,7 +85,7 @@ Status Node::start() {
   for (const auto& start : parts.at_start) {
     start();
   }
-  return {};
+  return parts.rpc ? parts.rpc->listen() : Status();  // its calls come on threads of its own, perhaps at once
 }
 
 Status Node::operate(const OperationRequest& request, const OperationAnswer& answer) {
@@ -106,9 +109,15 @@ void Node::drain() {
   Parts& parts = *parts_;
   parts.presence->hold();
   parts.http->begin_drain();
+  if (parts.rpc) {
+    parts.rpc->begin_drain();
+  }
   auto gone = std::make_shared<std::promise<void>>();
   parts.gateway->drain([gone] { gone->set_value(); });
   gone->get_future().wait_for(parts.config.drain.grace + std::chrono::seconds(5));
+  if (parts.rpc) {
+    parts.rpc->wait_until_over(parts.config.drain.grace);
+  }
   parts.http->stop_listening();
   // Markers and cursors that wait for their batch are worth a moment; what was acknowledged is stored already.
   auto stored = std::make_shared<std::promise<void>>();
@@ -169,6 +178,12 @@ Status Node::reload(const Config& config) {
   if ((*tls == nullptr) != parts_->config.http.tls_cert.empty()) {
     return fail(Code::invalid_field, "http.tls.cert: TLS cannot be switched on or off while the node runs");
   }
+  if (parts_->rpc) {
+    // The last that can fail: nothing has changed so far.
+    if (const Status reloaded = parts_->rpc->reload(config); !reloaded.ok()) {
+      return reloaded;
+    }
+  }
   parts_->account->replace_keys(std::move(*keys));
   if (*tls) {
     log_certificate(**tls, parts_->clock);
@@ -182,6 +197,8 @@ Status Node::reload(const Config& config) {
 }
 
 int Node::http_port() const { return parts_->http->port(); }
+
+int Node::session_grpc_port() const { return parts_->rpc ? parts_->rpc->session_port() : 0; }
 
 WorkerPool& Node::workers() { return *parts_->workers; }
 

@@ -54,7 +54,9 @@ class Node {
   // What an operator asks (app/operation.h). Any thread that is no worker; waits; between start() and stop().
   Status operate(const OperationRequest& request, const OperationAnswer& answer);
 
+  // The ports that the system gave, 0 where nothing listens.
   int http_port() const;
+  int session_grpc_port() const;
   WorkerPool& workers();
   // Serves a connected stream socket on that worker, as if it had been accepted. Takes the descriptor.
   void adopt(int worker, int descriptor);

@@ -1,4 +1,4 @@
-// The wiring of the doors: WebSocket, HTTP, metrics, the control socket; and what watches over them.
+// The wiring of the doors: WebSocket, HTTP, metrics, gRPC, the control socket; and what watches over them.
 #include <malloc.h>
 
 #include "app/node_parts.h"
@@ -52,15 +52,29 @@ void Node::Parts::make_http() {
                      std::move(upgrade.client_ip), upgrade.client_port, upgrade.scarce});
   };
   hooks.readiness = [this] { return readiness(); };
-  rest = std::make_unique<http::Rest>(*table, *account, *sessions);
+  rest = std::make_unique<http::Rest>(*table, *sessions);
   http = std::make_unique<http::Server>(*workers, metrics, table.get(), rest.get(), std::move(http_options), hooks);
   http->set_connections_per_ip(http_connections_per_ip_of(config));
   http::ServerOptions metrics_options;
   metrics_options.metrics_only = true;
   hooks.upgrade = nullptr;
-  metrics_http =
+  metrics_http = std::make_unique<http::Server>(*workers, metrics, nullptr, nullptr, metrics_options, hooks);
+  statesync_metrics_http =
       std::make_unique<http::Server>(*workers, metrics, nullptr, nullptr, std::move(metrics_options), std::move(hooks));
   at_reload.emplace_back([this](const Config& now) { http->set_connections_per_ip(http_connections_per_ip_of(now)); });
+}
+
+Status Node::Parts::make_rpc() {
+  if (options.closed || options.stepped != nullptr) {
+    return {};
+  }
+  const RpcDoors::Rooms rooms{*workers, *sessions, *table, clock, metrics};
+  auto made = RpcDoors::make(config, options.dev, rooms, [this] { return readiness().ready; });
+  if (!made.ok()) {
+    return made.error();
+  }
+  rpc = std::move(*made);
+  return {};
 }
 
 void Node::Parts::make_guard() {
@@ -86,6 +100,9 @@ Status Node::Parts::open_doors(const std::function<Status(const OperationRequest
   if (const Status listening = listen(*metrics_http, metrics_at); !listening.ok()) {
     return listening;
   }
+  if (const Status listening = listen(*statesync_metrics_http, config.statesync.metrics_listen); !listening.ok()) {
+    return listening;
+  }
   if (!store->directory || options.stepped != nullptr) {
     return {};
   }
@@ -95,9 +112,13 @@ Status Node::Parts::open_doors(const std::function<Status(const OperationRequest
 }
 
 void Node::Parts::close_doors() {
+  if (rpc) {
+    rpc->stop();  // while the workers and the store still answer
+  }
   control.reset();  // operations wait for workers and for the store: they end first
   http->stop_listening();
   metrics_http->stop_listening();
+  statesync_metrics_http->stop_listening();
 }
 
 http::Readiness Node::Parts::readiness() const {

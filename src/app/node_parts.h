@@ -13,6 +13,7 @@
 #include "app/control_server.h"
 #include "app/memory_guard.h"
 #include "app/node.h"
+#include "app/rpc_doors.h"
 #include "app/store.h"
 #include "command/rate_limit.h"
 #include "command/table.h"
@@ -44,6 +45,7 @@ struct Node::Parts {
   void make_doors();
   void make_gateway();
   void make_http();
+  Status make_rpc();  // not in make_doors(): it reads files
   void make_guard();
   Status open_doors(const std::function<Status(const OperationRequest&, const OperationAnswer&)>& operate);
   void close_doors();
@@ -80,6 +82,8 @@ struct Node::Parts {
   std::unique_ptr<http::Rest> rest;
   std::unique_ptr<http::Server> http;
   std::unique_ptr<http::Server> metrics_http;
+  std::unique_ptr<http::Server> statesync_metrics_http;
+  std::unique_ptr<RpcDoors> rpc;  // null: no port for gRPC
   std::unique_ptr<ControlServer> control;
   std::unique_ptr<MemoryGuard> memory_guard;
   bool started = false;

@@ -54,14 +54,15 @@ Secret make_dev_secret() {
   return Secret(text);
 }
 
-bool is_loopback(const Endpoint& endpoint) {
-  return endpoint.host == "localhost" || endpoint.host == "::1" || endpoint.host.starts_with("127.");
-}
-
 Status prepare(Config& config, bool dev) {
   if (dev) {
-    if (config.http.listen && !is_loopback(*config.http.listen)) {
-      return fail(Code::invalid_field, "--dev listens on loopback only: http.listen must be 127.0.0.1, [::1] or localhost");
+    const std::pair<const char*, const Listener&> listeners[] = {{"http.listen", config.http.listen},
+                                                                 {"session.grpc_listen", config.session.grpc_listen}};
+    for (const auto& [key, listener] : listeners) {
+      if (listener && !is_loopback(*listener)) {
+        return fail(Code::invalid_field, "--dev listens on loopback only: " + std::string(key) +
+                                             " must be 127.0.0.1, [::1] or localhost");
+      }
     }
     if (config.auth.hs256_secret.empty() && config.auth.jwks_file.empty()) {
       config.auth.hs256_secret = make_dev_secret();
@@ -77,6 +78,7 @@ Status prepare(Config& config, bool dev) {
 void announce(const Config& config, const Node& node, bool dev) {
   const std::string host = config.http.listen ? config.http.listen->host : "-";
   log_info("node.started", {{"node", config.node.id}, {"host", host}, {"port", node.http_port()},
+                            {"session_grpc_port", node.session_grpc_port()},
                             {"workers", config.node.workers}, {"dev", dev}});
   if (dev) {
     std::cerr << "\n  tidemark --dev is INSECURE: anybody on this machine may register as anybody.\n"

@@ -65,17 +65,9 @@ Task<Result<Caller>> Rest::identify(const RestCall* call) const {
   if (!token.ok()) {
     co_return token.error();
   }
-  auto claims = account_.authenticate(*token);
+  auto claims = co_await sessions_.authenticate(*token);
   if (!claims.ok()) {
     co_return claims.error();
-  }
-  if (!claims->session.empty()) {
-    const UserKey owner{claims->tenant, claims->user};
-    const Status open = co_await sessions_.check_open(owner, claims->session);
-    if (!open.ok()) {
-      co_return open.error();
-    }
-    sessions_.touch(owner, claims->session);
   }
   auto named = named_user(call->request);
   const bool names = call->request.find(kActFor) != call->request.end();

@@ -5,7 +5,6 @@
 
 #include <string>
 
-#include "account/account.h"
 #include "command/table.h"
 #include "core/task.h"
 #include "http/request_reader.h"
@@ -29,8 +28,7 @@ class Rest {
   static constexpr std::string_view kPrefix = "/api/v1";
   static bool serves(std::string_view path) { return path == kPrefix || path.starts_with("/api/v1/"); }
 
-  Rest(const command::Table& table, const account::Account& account, session::Sessions& sessions)
-      : table_(table), account_(account), sessions_(sessions) {}
+  Rest(const command::Table& table, session::Sessions& sessions) : table_(table), sessions_(sessions) {}
 
   // Answers a request whose path serves() takes. Continues on the calling worker. HEAD is answered like GET, with the
   // body.
@@ -40,7 +38,6 @@ class Rest {
   Task<Result<command::Caller>> identify(const RestCall* call) const;
 
   const command::Table& table_;
-  const account::Account& account_;
   session::Sessions& sessions_;
 };
 

@@ -154,7 +154,7 @@ class ServerTest : public testing::Test {
     sessions_->add_commands(table_);
     add_rows();
     table_.freeze();
-    rest_ = std::make_unique<Rest>(table_, *account_, *sessions_);
+    rest_ = std::make_unique<Rest>(table_, *sessions_);
     workers_.start();
   }
   ~ServerTest() override {

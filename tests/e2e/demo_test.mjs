@@ -22,7 +22,8 @@ before(async () => {
   assert.ok(binary, 'no binary: set TIDEMARK_BINARY or build one');
   const listen = `127.0.0.1:${await freePort()}`;
   origin = `http://${listen}`;
-  const settings = [`http.listen=${listen}`, 'session.metrics_listen=off', 'storage.url=memory:'];
+  const settings = [`http.listen=${listen}`, 'session.metrics_listen=off', 'session.grpc_listen=off',
+    'statesync.metrics_listen=off', 'storage.url=memory:'];
   server = spawn(binary, ['serve', '--dev', ...settings.flatMap((setting) => ['--set', setting])], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });

@@ -44,6 +44,7 @@ app::Config config_of(const Setup& setup, const std::string& database) {
   loaded->config.http.listen.reset();
   loaded->config.session.metrics_listen.reset();
   loaded->config.gateway.metrics_listen.reset();
+  loaded->config.statesync.metrics_listen.reset();
   return loaded->config;
 }
 

@@ -72,10 +72,13 @@ class Server:
         self.port, self.metrics_port = free_port(), free_port()
         self.log = self.directory / "stderr.log"
         self.process = None
+        self.starts = 0  # so many times it was started
         self.descriptors = descriptors  # RLIMIT_NOFILE, if it is to be another one
         self.settings = {
             "http.listen": f"127.0.0.1:{self.port}",
             "session.metrics_listen": f"127.0.0.1:{self.metrics_port}",
+            "session.grpc_listen": "off",  # support.rpc starts those that listen
+            "statesync.metrics_listen": "off",
             "storage.url": f"sqlite:{self.directory}/tidemark.db",
             "auth.hs256_secret": tokens.SECRET,
             **FAST,
@@ -90,6 +93,7 @@ class Server:
     # -- life --------------------------------------------------------------------------------------------------
 
     def start(self):
+        self.starts += 1
         command = [str(self.program or binary()), "serve", "--dev"]
         if self.file_settings is not None:
             self.write_file({})

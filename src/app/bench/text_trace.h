@@ -23,8 +23,8 @@ struct TextTrace {
   std::vector<TraceOperation> operations;
 };
 
-// unavailable: no such file; invalid_field: not a trace, or a transaction whose author saw something that is not a version
-// and the own operations since.
+// unavailable: no such file; invalid_field: not a trace, or a transaction whose author saw something that is not a
+// version and the own operations since.
 Result<TextTrace> read_text_trace(const std::string& path);
 
 }  // namespace tidemark::app

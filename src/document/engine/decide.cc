@@ -124,7 +124,10 @@ Decider::Refusal Decider::decide(Patch& patch) {
     return decide_text(text_diff(state_.body.seen(shape), *patch.whole_text));
   }
   if (patch.text) {
-    as_sent_ = as_sent_ && !patch.text->operation.was_reordered();
+    if (!patch.text->operation.has_insertions_first()) {
+      as_sent_ = false;
+      patch.text->operation = patch.text->operation.insertions_first();
+    }
     return state_.kind == Kind::text ? decide_text(patch.text->operation) : decide_object_text(*patch.text);
   }
   if (patch.whole) {

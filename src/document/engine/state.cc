@@ -175,6 +175,9 @@ void Document::State::write_text(const TextEdit& edit, const std::optional<TextO
     clear_around(edit.object, object, edit.key, true, entry);
     auto cell = text_of(edit.object, edit.key);
     field = &object.registers[edit.key];
+    if (field->cell.empty()) {
+      entry.changes.push_back({Change::What::value, edit.object, edit.key, {}, "\"\""});
+    }
     bytes -= cost(edit.key, field->cell);
     field->cell = Cell{{}, std::move(cell)};
     changed = field->cell.text.get();

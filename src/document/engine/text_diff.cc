@@ -180,7 +180,7 @@ TextOperation text_diff(std::string_view from, std::string_view to) {
   from.remove_suffix(end);
   to.remove_suffix(end);
   append_diff(from, to, &line_size, operation);
-  return operation;
+  return operation.insertions_first();
 }
 
 }  // namespace tidemark::document::engine

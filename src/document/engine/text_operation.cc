@@ -1,5 +1,6 @@
 #include "document/engine/text_operation.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "core/json.h"
@@ -70,8 +71,7 @@ void TextOperation::insert(std::string_view text, size_t count) {
     return;
   }
   add(Kind::insert, count);
-  // The newest insertion is the last or, before a removal, the one before it.
-  parts_[parts_.size() - (parts_.back().kind == Kind::remove ? 2 : 1)].bytes += text.size();
+  parts_.back().bytes += text.size();
   inserted_ += text;
 }
 
@@ -88,16 +88,37 @@ void TextOperation::add(Kind kind, size_t count) {
   }
   if (!parts_.empty() && parts_.back().kind == kind) {
     parts_.back().count += count;
-  } else if (kind == Kind::insert && !parts_.empty() && parts_.back().kind == Kind::remove) {
-    reordered_ = true;
-    if (parts_.size() > 1 && parts_[parts_.size() - 2].kind == Kind::insert) {
-      parts_[parts_.size() - 2].count += count;
-    } else {
-      parts_.insert(parts_.end() - 1, {kind, count, 0});
-    }
   } else {
     parts_.push_back({kind, count, 0});
   }
+}
+
+TextOperation TextOperation::insertions_first() const {
+  TextOperation result;
+  std::string_view inserted = inserted_;
+  size_t removed = 0;  // held back
+  for (const Part& part : parts_) {
+    if (part.kind == Kind::insert) {
+      result.insert(inserted.substr(0, part.bytes), part.count);
+      inserted.remove_prefix(part.bytes);
+    } else if (part.kind == Kind::remove) {
+      removed += part.count;
+    } else {
+      result.remove(removed);
+      removed = 0;
+      result.retain(part.count);
+    }
+  }
+  result.remove(removed);
+  result.retain(retained_);
+  return result;
+}
+
+bool TextOperation::has_insertions_first() const {
+  const auto at = std::adjacent_find(parts_.begin(), parts_.end(), [](const Part& left, const Part& right) {
+    return left.kind == Kind::remove && right.kind == Kind::insert;
+  });
+  return at == parts_.end();
 }
 
 size_t TextOperation::base_length() const {

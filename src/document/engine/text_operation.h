@@ -1,8 +1,6 @@
 // TextOperation: a change of a text, as the list [retain n | "inserted" | {"d": n}] of the wire. A value.
 //
-// Always in normal form: neighbours of one kind are one part, nothing is empty, no retain stands at the end, and where
-// text is replaced the insertion stands before the removal. So an insertion's left neighbour is the character that its
-// author saw on its left, also when the author replaced a selection.
+// Neighbours of one kind are one part, nothing is empty, and no retain is written at the end.
 #pragma once
 
 #include <simdjson.h>
@@ -51,8 +49,11 @@ class TextOperation {
   // What it removes from `text`, in order.
   std::string removed_from(std::string_view text) const;
 
-  // Whether it was given with a removal before the insertion that replaces it.
-  bool was_reordered() const { return reordered_; }
+  // The same change, with the insertion before the removal where text is replaced. Operations of authors are taken like
+  // this: then the character on the left of an insertion is the one that its author saw there, also when the author
+  // replaced a selection. Operations that were rebased stay in the order that rebasing gave.
+  TextOperation insertions_first() const;
+  bool has_insertions_first() const;
 
   // [3,"inserted",{"d":2}]
   std::string json() const;
@@ -64,7 +65,6 @@ class TextOperation {
 
   std::vector<Part> parts_;
   std::string inserted_;
-  bool reordered_ = false;
   size_t retained_ = 0;  // not yet a part: whether it is one depends on what follows
 };
 

@@ -1,6 +1,7 @@
 #include "document/engine/text_shape.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 namespace tidemark::document::engine {
@@ -80,6 +81,19 @@ void TextShape::push(const Span& span) {
     }
   }
   spans_.push_back(span);
+}
+
+// When what stood between them is gone, text stands behind what was removed in its gap before it came.
+void TextShape::push_in_gap(const Span& span) {
+  auto at = spans_.end();
+  while (span.removed != 0 && at != spans_.begin() && std::prev(at)->inserted > span.removed) {
+    --at;
+  }
+  if (at == spans_.end()) {
+    push(span);
+  } else {
+    spans_.insert(at, span);
+  }
 }
 
 size_t TextShape::seen_length() const {
@@ -182,12 +196,12 @@ TextShape TextShape::after(const TextOperation& operation) const {
       const Span span = reader.take(reader.peek().seen() ? left : reader.peek().count);
       left -= span.seen() ? span.count : 0;
       if (part.kind == Kind::retain || !span.seen()) {
-        result.push(span);
+        result.push_in_gap(span);
       }
     }
   }
   while (!reader.done()) {
-    result.push(reader.take());
+    result.push_in_gap(reader.take());
   }
   while (!result.spans_.empty() && !result.spans_.back().changed()) {
     result.spans_.pop_back();

@@ -65,7 +65,10 @@ class TextShape {
   TextShape after(const TextOperation& operation) const;
 
   void push(const Span& span);  // on the right
+
  private:
+  void push_in_gap(const Span& span);
+
   std::vector<Span> spans_;
 };
 

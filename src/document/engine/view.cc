@@ -31,7 +31,7 @@ class View {
         set(exists_, change.object, !own, own);
         break;
       case Change::What::text:
-        values_.emplace(place, std::nullopt);
+        set(values_, place, std::optional<std::string>(), own);
         break;
       case Change::What::value:
         if (own) {
@@ -47,11 +47,15 @@ class View {
 
   // What the register held, which is one of values().
   std::string shown(const Place& place, const Register* now) const {
+    const std::optional<std::string>& value = values_.at(place);
     const Text* const text = now != nullptr ? now->cell.text.get() : nullptr;
+    if (value && value->empty()) {
+      return {};
+    }
     if (text != nullptr && !is_concurrent(text->origin().version, text->origin().session, seen_, session_)) {
       return seen_by(*text, seen_, session_);
     }
-    return values_.at(place).value_or(std::string());
+    return value.value_or(std::string());
   }
 
   const std::map<std::string, bool>& exists() const { return exists_; }

@@ -150,8 +150,9 @@ class Load:
         for number, group in enumerate(self.groups):
             history = await asyncio.to_thread(check, self.server, group, self.senders[number::2], self.owner,
                                               self.checked.get(group, 0))
-            if history:
-                self.checked[group] = max(0, history[-1]["seq"] - OVERLAP)
+            # Before the first message there are the members, which are no messages: up to there it begins at the beginning.
+            if history and history[-1]["seq"] - OVERLAP >= history[0]["seq"]:
+                self.checked[group] = history[-1]["seq"] - OVERLAP
 
     async def finish(self):
         for sender in self.senders:

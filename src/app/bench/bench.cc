@@ -10,6 +10,7 @@
 
 #include "account/keys.h"
 #include "app/bench/scenario.h"
+#include "app/bench/text_bench.h"
 
 namespace tidemark::app {
 namespace {
@@ -247,6 +248,8 @@ void add_bench(CLI::App& root, int& exit_code) {
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
   add_dialect_option(idle, options);
+
+  add_text_bench(bench, exit_code);
 }
 
 }  // namespace tidemark::app

@@ -120,15 +120,15 @@ Decider::Refusal Decider::decide(Patch& patch) {
   trail_.seen = out_.base;
   as_sent_ = patch.names_object && !submission_.whole_content && !patch.whole && !patch.whole_text;
   if (patch.whole_text) {
-    const auto shape = state_.body.since(out_.base, submission_.session);
-    return decide_text(text_diff(state_.body.seen(shape), *patch.whole_text));
+    const std::string seen = state_.body.seen(state_.body.since(out_.base, submission_.session));
+    return decide_text({{}, {}, text_diff(seen, *patch.whole_text)});
   }
   if (patch.text) {
     if (!patch.text->operation.has_insertions_first()) {
       as_sent_ = false;
       patch.text->operation = patch.text->operation.insertions_first();
     }
-    return state_.kind == Kind::text ? decide_text(patch.text->operation) : decide_object_text(*patch.text);
+    return state_.kind == Kind::text ? decide_text(std::move(*patch.text)) : decide_object_text(*patch.text);
   }
   if (patch.whole) {
     const bool is_current = out_.base == state_.version;

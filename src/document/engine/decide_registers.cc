@@ -60,7 +60,7 @@ bool Decider::merge_text(const std::string& object, Write& write) {
   if (text == nullptr || is_news(text->origin().version, text->origin().session)) {
     return false;
   }
-  const TextShape shape = text->since(out_.base, submission_.session);
+  const TextShape& shape = text->since(out_.base, submission_.session);
   if (shape.empty()) {
     return false;
   }

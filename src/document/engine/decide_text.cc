@@ -9,11 +9,9 @@
 namespace tidemark::document::engine {
 
 Result<TextOperation> Decider::place(const Text& text, const TextEdit& edit) {
+  static const TextShape kNothing;
   TextOperation placed = edit.operation;
-  TextShape shape;
-  if (!text.is_seen(out_.base)) {
-    shape = text.since(out_.base, submission_.session);
-  }
+  const TextShape& shape = text.is_seen(out_.base) ? kNothing : text.since(out_.base, submission_.session);
   const auto length = static_cast<size_t>(static_cast<ptrdiff_t>(text.length()) - shape.growth());
   if (edit.operation.base_length() > length) {
     return invalid_field("ops", "reach over " + std::to_string(edit.operation.base_length()) +
@@ -38,14 +36,15 @@ Result<TextOperation> Decider::place(const Text& text, const TextEdit& edit) {
   return placed;
 }
 
-Decider::Refusal Decider::decide_text(const TextOperation& operation) {
-  const TextEdit edit{{}, {}, operation};
+Decider::Refusal Decider::decide_text(TextEdit edit) {
   auto placed = place(state_.body, edit);
   if (!placed) {
     return placed.error();
   }
-  as_sent_ = as_sent_ && (trail_.texts.empty() || *placed == operation);
-  if (!as_sent_) {
+  as_sent_ = as_sent_ && (trail_.texts.empty() || *placed == edit.operation);
+  if (as_sent_) {
+    state_.understood = {std::string(submission_.data), std::move(edit)};
+  } else {
     out_.type = "text";
     out_.data = data_of(TextEdit{{}, {}, std::move(*placed)}, Kind::text);
   }

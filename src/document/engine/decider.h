@@ -27,7 +27,7 @@ class Decider {
   void finish();
 
   // --- decide_text.cc
-  Refusal decide_text(const TextOperation& operation);
+  Refusal decide_text(TextEdit edit);
   Refusal decide_object_text(const TextEdit& edit);
   Refusal text_without_effect(ConflictKind kind, const TextEdit& edit, std::string ours);
   // The operation on the present text. Notes the trail and an overlap.

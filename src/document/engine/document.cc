@@ -29,17 +29,43 @@ Error below_floor(uint64_t floor) {
   return fail(Code::stale_version, "there is a history from version " + std::to_string(floor));
 }
 
-// Whether the operation fits the text that it is for.
-Status check_text(const Document::State& state, const TextEdit& edit) {
-  size_t length = state.body.length();
-  if (state.kind == Kind::objects) {
-    const auto text = state.text_of(edit.object, edit.key);
-    if (text == nullptr) {
-      return not_ours("there is no text");
-    }
-    length = text->length();
+Result<Patch> understand(const Document::State& state, const Applied& operation) {
+  if (state.understood && operation.type == "text" && operation.data == state.understood->data) {
+    Patch patch;
+    patch.text = std::move(state.understood->edit);
+    return patch;
   }
-  return edit.operation.base_length() <= length ? Status() : not_ours("it is longer than the text");
+  return read_patch(state.kind, operation.type, operation.data, operation.id, without_limits(state.limits));
+}
+
+// Whether the operation fits the text that it is for: the present one, or that of an author who had `seen` less.
+Status check_text(const Document::State& state, const TextEdit& edit, std::optional<uint64_t> seen,
+                  const std::string& session) {
+  std::shared_ptr<const Text> made;
+  const Text* text = &state.body;
+  if (state.kind == Kind::objects) {
+    made = state.text_of(edit.object, edit.key);
+    text = made.get();
+  }
+  if (text == nullptr) {
+    return not_ours("there is no text");
+  }
+  const ptrdiff_t grown = seen ? text->since(*seen, session).growth() : 0;
+  return static_cast<ptrdiff_t>(edit.operation.base_length()) <= static_cast<ptrdiff_t>(text->length()) - grown
+             ? Status()
+             : not_ours("it is longer than the text");
+}
+
+Status check_texts(const Document::State& state, const Patch& patch, const Trail& trail, const std::string& session) {
+  for (const TextEdit& authored : trail.texts) {
+    if (auto fits = check_text(state, authored, trail.seen, session); !fits) {
+      return fits;
+    }
+  }
+  if (patch.whole_text) {
+    return not_ours("it is a whole text");
+  }
+  return patch.text ? check_text(state, *patch.text, std::nullopt, session) : Status();
 }
 
 void write_edit(Document::State& state, Edit& edit, const Trail& trail, Entry& entry) {
@@ -100,7 +126,8 @@ Status Document::apply(const Applied& operation) {
   if (operation.version != state.version + 1) {
     return beyond("version", state.version);
   }
-  auto patch = read_patch(state.kind, operation.type, operation.data, operation.id, without_limits(state.limits));
+  auto patch = understand(state, operation);
+  state.understood.reset();
   if (!patch) {
     return not_ours(patch.error().text);
   }
@@ -108,16 +135,14 @@ Status Document::apply(const Applied& operation) {
   if (!trail) {
     return trail.error();
   }
+  if (auto fits = check_texts(state, *patch, *trail, operation.session); !fits) {
+    return fits;
+  }
   Entry entry{operation.version, operation.id, SharedText(operation.session), {}};
   if (patch->text) {
     const TextEdit* const authored = trail->texts.empty() ? nullptr : &trail->texts.front();
-    if (auto fits = check_text(state, *patch->text); !fits) {
-      return fits;
-    }
     state.write_text(*patch->text, authored == nullptr ? std::nullopt : std::optional(authored->operation), trail->seen,
                      entry);
-  } else if (patch->whole_text) {
-    return not_ours("it is a whole text");
   }
   std::vector<Edit> edits = patch->whole ? content_diff(state.plain(), *patch->whole) : std::move(patch->edits);
   for (Edit& edit : edits) {

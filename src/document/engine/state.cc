@@ -184,7 +184,7 @@ void Document::State::write_text(const TextEdit& edit, const std::optional<TextO
     entry.changes.push_back({Change::What::text, edit.object, edit.key, {}, {}});
   }
   if (authored) {
-    changed->apply(entry.version, entry.session, *authored, changed->since(seen, entry.session));
+    changed->apply(entry.version, entry.session, *authored, seen);
   } else {
     changed->apply(entry.version, entry.session, edit.operation);
   }

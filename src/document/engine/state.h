@@ -91,6 +91,12 @@ struct Document::State {
   std::map<std::string, Object, std::less<>> objects;  // without the root object, if that has never been written
   std::map<std::string, Tombstone, std::less<>> tombstones;
   size_t bytes = 0;
+  // What the newest decision on a text document has read: mostly it is applied next.
+  struct Understood {
+    std::string data;
+    TextEdit edit;
+  };
+  mutable std::optional<Understood> understood;
 
   uint64_t floor() const { return version - history.size(); }
   // Entries after this version.

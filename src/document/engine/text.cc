@@ -32,7 +32,10 @@ const Text::Step* Text::step(uint64_t version) const {
   return at > 0 && steps_[at - 1].version == version ? &steps_[at - 1] : nullptr;
 }
 
-TextShape Text::since(uint64_t version, std::string_view session) const {
+const TextShape& Text::since(uint64_t version, std::string_view session) const {
+  if (asked_ && asked_->version == version && asked_->session == session) {
+    return asked_->shape;
+  }
   size_t from = first_after(version);
   TextShape view;
   for (size_t at = steps_.size(); !session.empty() && at > from; --at) {
@@ -45,19 +48,21 @@ TextShape Text::since(uint64_t version, std::string_view session) const {
       break;
     }
   }
-  if (from == steps_.size()) {
-    return view;
+  if (from < steps_.size()) {
+    TextShape made;
+    const TextShape& others = composed(first_ + from, first_ + steps_.size(), made);
+    view = view.empty() ? others : view.then(others);
   }
-  TextShape others = composed(first_ + from, first_ + steps_.size());
-  return view.empty() ? others : view.then(others);
+  asked_ = Asked{version, std::string(session), std::move(view)};
+  return asked_->shape;
 }
 
 // Splits where the numbers of steps are divisible by the highest power of two, so that long ranges are made of the same
-// few pieces, whoever asks.
-TextShape Text::composed(uint64_t from, uint64_t to) const {
+// few pieces, whoever asks. The result is kept, or in `made`.
+const TextShape& Text::composed(uint64_t from, uint64_t to, TextShape& made) const {
   if (to - from == 1) {
     const Step& step = steps_[from - first_];
-    return TextShape(step.operation, step.version);
+    return made = TextShape(step.operation, step.version);
   }
   const int level = std::bit_width(from ^ (to - 1)) - 1;
   const uint64_t middle = (to - 1) >> level << level;
@@ -68,11 +73,10 @@ TextShape Text::composed(uint64_t from, uint64_t to) const {
       return known->second;
     }
   }
-  TextShape shape = composed(from, middle).then(composed(middle, to));
-  if (kept) {
-    composed_.emplace(key, shape);
-  }
-  return shape;
+  TextShape left;
+  TextShape right;
+  made = composed(from, middle, left).then(composed(middle, to, right));
+  return kept ? composed_.emplace(key, std::move(made)).first->second : made;
 }
 
 std::string Text::seen(const TextShape& shape) const {
@@ -94,6 +98,7 @@ std::string Text::seen(const TextShape& shape) const {
 }
 
 void Text::take(uint64_t version, const SharedText& session, const TextOperation& operation) {
+  asked_.reset();
   Step& step = steps_.emplace_back(Step{version, session, operation, {}});
   size_t position = 0;
   std::string_view inserted = operation.inserted();
@@ -121,13 +126,12 @@ void Text::apply(uint64_t version, const SharedText& session, const TextOperatio
   }
 }
 
-void Text::apply(uint64_t version, const SharedText& session, const TextOperation& authored, const TextShape& shape) {
-  take(version, session, shape.rebase(authored));
-  if (session.empty()) {
-    return;
-  }
+void Text::apply(uint64_t version, const SharedText& session, const TextOperation& authored, uint64_t seen) {
+  const TextShape& shape = since(seen, session);
+  const TextOperation operation = shape.rebase(authored);
   TextShape view = shape.after(authored);
-  if (view.empty()) {
+  take(version, session, operation);
+  if (session.empty() || view.empty()) {
     views_.erase(session.str());
   } else {
     views_.insert_or_assign(session.str(), std::move(view));
@@ -135,6 +139,7 @@ void Text::apply(uint64_t version, const SharedText& session, const TextOperatio
 }
 
 void Text::forget(uint64_t version) {
+  asked_.reset();
   while (!steps_.empty() && steps_.front().version <= version) {
     steps_.pop_front();
     if (++first_ % kForgetEvery != 0) {

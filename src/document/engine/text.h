@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -48,15 +49,15 @@ class Text {
   // Whether that author sees the present text.
   bool is_seen(uint64_t version) const { return steps_.empty() || steps_.back().version <= version; }
   // From the text that the author sees (`version` and the own steps since; empty: none are own) to the present one.
-  TextShape since(uint64_t version, std::string_view session) const;
+  // Valid until the next call of this or of one that is not const.
+  const TextShape& since(uint64_t version, std::string_view session) const;
   // The text at the beginning of a shape that since() gave.
   std::string seen(const TextShape& shape) const;
 
   // The next step, made by an author who saw the text before it. `operation` must fit.
   void apply(uint64_t version, const SharedText& session, const TextOperation& operation);
-  // The same by an author who saw an older text: `authored` is the operation on that, `shape` what since() gives for
-  // it.
-  void apply(uint64_t version, const SharedText& session, const TextOperation& authored, const TextShape& shape);
+  // The same by an author who saw an older text, `seen` and the own steps since. `authored` must fit that.
+  void apply(uint64_t version, const SharedText& session, const TextOperation& authored, uint64_t seen);
 
   const Step* step(uint64_t version) const;  // nullptr: none, or forgotten
   // Steps up to this version are not needed any more.
@@ -69,7 +70,7 @@ class Text {
 
  private:
   void take(uint64_t version, const SharedText& session, const TextOperation& operation);
-  TextShape composed(uint64_t from, uint64_t to) const;
+  const TextShape& composed(uint64_t from, uint64_t to, TextShape& made) const;
   size_t first_after(uint64_t version) const;  // index in steps_
 
   Rope rope_;
@@ -79,6 +80,13 @@ class Text {
   std::map<std::string, TextShape, std::less<>> views_;
   // Key: number of the first step times 64, plus k.
   mutable std::unordered_map<uint64_t, TextShape> composed_;
+  // What since() was asked last: who decides about an operation asks again when it is applied.
+  struct Asked {
+    uint64_t version;
+    std::string session;
+    TextShape shape;
+  };
+  mutable std::optional<Asked> asked_;
 };
 
 }  // namespace tidemark::document::engine

@@ -89,10 +89,11 @@ void TextShape::push_in_gap(const Span& span) {
   while (span.removed != 0 && at != spans_.begin() && std::prev(at)->inserted > span.removed) {
     --at;
   }
-  if (at == spans_.end()) {
-    push(span);
-  } else {
-    spans_.insert(at, span);
+  const std::vector<Span> behind(at, spans_.end());
+  spans_.erase(at, spans_.end());
+  push(span);
+  for (const Span& moved : behind) {
+    push(moved);
   }
 }
 

@@ -92,6 +92,15 @@ TextShape shape_of(const Changes& run, size_t from, size_t to, uint64_t first_ve
   return shape;
 }
 
+// Spans put together anew: nothing more can be joined.
+TextShape again(const TextShape& shape) {
+  TextShape result;
+  for (const TextShape::Span& span : shape.spans()) {
+    result.push(span);
+  }
+  return result;
+}
+
 class TextShapeProperties : public ::testing::TestWithParam<uint64_t> {
  protected:
   TextShapeProperties() : chance_(GetParam()), base_(chance_.text(12)) {}
@@ -109,6 +118,7 @@ TEST_P(TextShapeProperties, BothOrdersEndWithOneText) {
     // The other way: the author's text, and from there the shape that is left.
     const std::string authored = own.applied_to(base_);
     const TextShape left = shape.after(own);
+    EXPECT_EQ(again(left).spans(), left.spans());
     EXPECT_EQ(static_cast<ptrdiff_t>(count_code_points(authored)) + left.growth(),
               static_cast<ptrdiff_t>(count_code_points(merged)));
     std::string_view seen = authored;

@@ -48,12 +48,8 @@ Result<Applied> submit(Document& document, const Submission& submission) {
   if (decision.outcome == Outcome::rejected) {
     return std::move(decision.error);
   }
-  Applied applied{document.version() + 1,
-                  std::string(submission.id),
-                  std::string(submission.session),
-                  std::move(decision.type),
-                  std::move(decision.data),
-                  std::move(decision.trail)};
+  Applied applied{document.version() + 1,   std::string(submission.id), std::string(submission.session),
+                  std::move(decision.type), std::move(decision.data),   std::move(decision.trail)};
   if (auto done = document.apply(applied); !done) {
     return done.error();
   }

@@ -75,15 +75,20 @@ Result<uint64_t> version_seen(const Transaction& transaction, const std::vector<
 }
 
 std::string data_of(array patches) {
-  // One operation for each transaction; patches of one are made one behind the other.
+  const element patch = patches.at(0).value_unsafe();
+  const int64_t position = patch.at(0).get_int64().value_unsafe();
+  const int64_t removed = patch.at(1).get_int64().value_unsafe();
+  const std::string_view inserted = patch.at(2).get_string().value_unsafe();
   std::string data = "{\"ops\":[";
-  for (const element patch : patches) {
-    data += data.back() == '[' ? "" : ",";
-    append_number(data, patch.at(0).get_int64().value_unsafe());
+  append_number(data, position);
+  if (!inserted.empty()) {
+    data += ',';
+    append_json_string(data, inserted);
+  }
+  if (removed > 0) {
     data += ",{\"d\":";
-    append_number(data, patch.at(1).get_int64().value_unsafe());
-    data += "},";
-    append_json_string(data, patch.at(2).get_string().value_unsafe());
+    append_number(data, removed);
+    data += '}';
   }
   data += "]}";
   return data;

@@ -9,8 +9,8 @@
 namespace tidemark::document::engine {
 namespace {
 
-// Below this composing again is as cheap as looking up.
-constexpr uint64_t kComposedStepsMin = 16;
+// So few are composed one after the other: that is cheaper than to halve, and to look up.
+constexpr uint64_t kFoldedStepsMax = 8;
 // How often forgotten steps are looked for in the caches.
 constexpr uint64_t kForgetEvery = 1024;
 
@@ -60,13 +60,19 @@ const TextShape& Text::since(uint64_t version, std::string_view session) const {
 // Splits where the numbers of steps are divisible by the highest power of two, so that long ranges are made of the same
 // few pieces, whoever asks. The result is kept, or in `made`.
 const TextShape& Text::composed(uint64_t from, uint64_t to, TextShape& made) const {
-  if (to - from == 1) {
-    const Step& step = steps_[from - first_];
-    return made = TextShape(step.operation, step.version);
+  if (to - from <= kFoldedStepsMax) {
+    made = TextShape();
+    for (; from < to; ++from) {
+      const Step& step = steps_[from - first_];
+      step_shape_.assign(step.operation, step.version);
+      TextShape::compose(made, step_shape_, scratch_);
+      std::swap(made, scratch_);
+    }
+    return made;
   }
   const int level = std::bit_width(from ^ (to - 1)) - 1;
   const uint64_t middle = (to - 1) >> level << level;
-  const bool kept = to - from == uint64_t{2} << level && to - from >= kComposedStepsMin;
+  const bool kept = to - from == uint64_t{2} << level;
   const uint64_t key = from << 6 | static_cast<uint64_t>(level);
   if (kept) {
     if (const auto known = composed_.find(key); known != composed_.end()) {

@@ -80,6 +80,8 @@ class Text {
   std::map<std::string, TextShape, std::less<>> views_;
   // Key: number of the first step times 64, plus k.
   mutable std::unordered_map<uint64_t, TextShape> composed_;
+  mutable TextShape step_shape_;  // memory for composed()
+  mutable TextShape scratch_;
   // What since() was asked last: who decides about an operation asks again when it is applied.
   struct Asked {
     uint64_t version;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "document/engine/code_points.h"
@@ -35,18 +36,28 @@ std::vector<Stretch> stretches_of(const TextOperation& operation) {
   return found;
 }
 
-// A shape cut where something stands in both texts: each piece is a place where something happened, with the position
-// in the author's text where it begins.
+// A shape cut where something stands in both texts: each piece is a place where something happened, with the positions
+// in the author's text where it begins and ends.
 struct Piece {
   size_t from = 0;
   size_t to = 0;
-  std::set<uint64_t> inserted;  // operations that inserted here
-  std::set<uint64_t> removed;   // operations that removed here what the author sees
+  std::span<const Span> spans;
 
   bool removes_around(size_t position) const { return from < position && position < to; }
+  std::set<uint64_t> versions_of(bool insertions) const {
+    std::set<uint64_t> versions;
+    for (const Span& span : spans) {
+      if (span.seen() != insertions) {
+        versions.insert(insertions ? span.inserted : span.removed);
+      }
+    }
+    return versions;
+  }
   // One operation has both removed and inserted here.
   bool is_replacement() const {
-    return std::any_of(removed.begin(), removed.end(), [this](uint64_t version) { return inserted.contains(version); });
+    const auto inserted = versions_of(true);
+    const auto removed = versions_of(false);
+    return std::any_of(removed.begin(), removed.end(), [&](uint64_t version) { return inserted.contains(version); });
   }
 };
 
@@ -54,18 +65,20 @@ std::vector<Piece> pieces_of(const TextShape& shape) {
   std::vector<Piece> pieces;
   size_t at = 0;
   bool open = false;
-  for (const Span& span : shape.spans()) {
-    if (!span.changed()) {
-      at += span.count;
+  const std::span<const Span> spans(shape.spans());
+  for (size_t i = 0; i < spans.size(); ++i) {
+    if (!spans[i].changed()) {
+      at += spans[i].count;
       open = false;
       continue;
     }
     if (!std::exchange(open, true)) {
-      pieces.push_back({at, at, {}, {}});
+      pieces.push_back({at, at, spans.subspan(i, 0)});
     }
-    at += span.seen() ? span.count : 0;
-    pieces.back().to = at;
-    (span.seen() ? pieces.back().removed : pieces.back().inserted).insert(span.seen() ? span.removed : span.inserted);
+    Piece& piece = pieces.back();
+    at += spans[i].seen() ? spans[i].count : 0;
+    piece.to = at;
+    piece.spans = {piece.spans.data(), piece.spans.size() + 1};
   }
   return pieces;
 }
@@ -113,8 +126,8 @@ std::optional<TextOverlap> find_overlap(const Text& text, const TextShape& shape
       if (overlap(stretch, *piece)) {
         from = std::min({from, stretch.from, piece->from});
         to = std::max({to, stretch.to, piece->to});
-        versions.insert(piece->inserted.begin(), piece->inserted.end());
-        versions.insert(piece->removed.begin(), piece->removed.end());
+        versions.merge(piece->versions_of(true));
+        versions.merge(piece->versions_of(false));
       }
     }
   }

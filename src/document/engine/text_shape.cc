@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <span>
 
 namespace tidemark::document::engine {
 namespace {
@@ -39,6 +40,24 @@ class Reader {
   }
   Span take() { return take(peek().count); }
 
+  // As many whole spans as `count` code points of the new text reach over, with what is not there before the last of
+  // them. Mostly these are many, and nothing has to be looked at twice.
+  std::span<const Span> take_whole(size_t& count) {
+    if (done() || span_.count != at_->count) {
+      return {};
+    }
+    auto end = at_;
+    for (; end != end_ && count > 0 && (!end->there() || end->count <= count); ++end) {
+      count -= end->there() ? end->count : 0;
+    }
+    const std::span<const Span> whole(at_, end);
+    at_ = end;
+    if (at_ != end_) {
+      span_ = *at_;
+    }
+    return whole;
+  }
+
  private:
   static constexpr Span kRest = {std::numeric_limits<uint32_t>::max(), 0, 0, 0};
 
@@ -49,7 +68,8 @@ class Reader {
 
 }  // namespace
 
-TextShape::TextShape(const TextOperation& operation, uint64_t version) {
+void TextShape::assign(const TextOperation& operation, uint64_t version) {
+  spans_.clear();
   uint32_t offset = 0;
   for (const auto& part : operation.parts()) {
     const auto count = static_cast<uint32_t>(part.count);
@@ -83,6 +103,14 @@ void TextShape::push(const Span& span) {
   spans_.push_back(span);
 }
 
+// `spans` are joined as far as they can be.
+void TextShape::push_all(std::span<const Span> spans) {
+  if (!spans.empty()) {
+    push(spans.front());
+    spans_.insert(spans_.end(), spans.begin() + 1, spans.end());
+  }
+}
+
 // When what stood between them is gone, text stands behind what was removed in its gap before it came.
 void TextShape::push_in_gap(const Span& span) {
   auto at = spans_.end();
@@ -113,10 +141,10 @@ ptrdiff_t TextShape::growth() const {
   return growth;
 }
 
-TextShape TextShape::then(const TextShape& next) const {
-  TextShape result;
-  result.spans_.reserve(spans_.size() + next.spans_.size() + 8);
-  Reader base(spans_);
+void TextShape::compose(const TextShape& first, const TextShape& next, TextShape& result) {
+  result.spans_.clear();
+  result.spans_.reserve(first.spans_.size() + next.spans_.size() + 8);
+  Reader base(first.spans_);
   for (const Span& span : next.spans_) {
     if (!span.seen()) {
       while (!base.done() && !base.peek().there()) {
@@ -125,7 +153,12 @@ TextShape TextShape::then(const TextShape& next) const {
       result.push(span);
       continue;
     }
-    for (Span left = span; left.count > 0;) {
+    Span left = span;
+    if (size_t count = left.count; left.there()) {
+      result.push_all(base.take_whole(count));
+      left.count = static_cast<uint32_t>(count);
+    }
+    while (left.count > 0) {
       Span part = base.take(base.peek().there() ? left.count : base.peek().count);
       if (part.there()) {
         part.removed = left.removed;
@@ -136,10 +169,11 @@ TextShape TextShape::then(const TextShape& next) const {
       result.push(part);
     }
   }
-  while (!base.done()) {
+  if (!base.done()) {
     result.push(base.take());
+    size_t everything = std::numeric_limits<size_t>::max();
+    result.push_all(base.take_whole(everything));
   }
-  return result;
 }
 
 void TextShape::seen_until(uint64_t version) {

@@ -20,8 +20,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
-#include <string_view>
+#include <span>
 #include <vector>
 
 #include "document/engine/text_operation.h"
@@ -43,7 +42,8 @@ class TextShape {
 
   TextShape() = default;
   // Of the one operation that made `version`.
-  TextShape(const TextOperation& operation, uint64_t version);
+  TextShape(const TextOperation& operation, uint64_t version) { assign(operation, version); }
+  void assign(const TextOperation& operation, uint64_t version);
 
   const std::vector<Span>& spans() const { return spans_; }
   // The author's text and the new one are the same, and nothing happened in between.
@@ -54,7 +54,13 @@ class TextShape {
   ptrdiff_t growth() const;
 
   // This, and then `next`, which starts from the new text.
-  TextShape then(const TextShape& next) const;
+  TextShape then(const TextShape& next) const {
+    TextShape result;
+    compose(*this, next, result);
+    return result;
+  }
+  // The same into `result`, which is neither of them and keeps its memory.
+  static void compose(const TextShape& first, const TextShape& next, TextShape& result);
 
   // The author has heard of everything up to `version`: it is part of the text that they see.
   void seen_until(uint64_t version);
@@ -67,6 +73,7 @@ class TextShape {
   void push(const Span& span);  // on the right
 
  private:
+  void push_all(std::span<const Span> spans);
   void push_in_gap(const Span& span);
 
   std::vector<Span> spans_;

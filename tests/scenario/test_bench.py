@@ -1,7 +1,9 @@
 """`tidemark bench`: every scenario against a real node, and what it says of servers that lose, repeat or reorder."""
 import asyncio
+import gzip
 import json
 import os
+import subprocess
 
 import pytest
 import websockets
@@ -141,3 +143,32 @@ async def test_what_never_comes_is_reported():
     code, report = await Broadcaster(lambda n: [] if n == 9 else [n]).run(
         "fanout", "--subscribers", 2, "--messages", 10, "--window", 4)
     assert code == 1 and report["lost"] == 2, report
+
+
+def write_trace(path, end):
+    """Two writers at the same time, in texts of one to four bytes a character, with combining marks and right to left."""
+    transactions = [
+        {"agent": 0, "parents": [], "patches": [[0, 0, "e\u0301\U0001f600\u05e9"]]},
+        {"agent": 1, "parents": [0], "patches": [[4, 0, "\u0639"]]},
+        {"agent": 0, "parents": [0], "patches": [[2, 1, "\U0001f469\u200d\U0001f4bb"]]},
+        {"agent": 1, "parents": [1], "patches": [[5, 0, "!"]]},
+        {"agent": 0, "parents": [2, 3], "patches": [[0, 0, "\u6f22"]]},
+    ]
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        json.dump({"endContent": end, "txns": transactions}, file)
+
+
+def test_text_replays_a_recorded_session(tmp_path):
+    trace = tmp_path / "trace.json.gz"
+    write_trace(trace, "\u6f22e\u0301\U0001f469\u200d\U0001f4bb\u05e9\u0639!")
+    done = subprocess.run([binary(), "bench", "text", trace, "--json", "--rounds", "1"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["operations"] == 5
+
+
+def test_text_says_when_the_end_is_another(tmp_path):
+    trace = tmp_path / "trace.json.gz"
+    write_trace(trace, "something else")
+    done = subprocess.run([binary(), "bench", "text", trace], capture_output=True, text=True)
+    assert done.returncode == 1 and "not the recorded one" in done.stderr
+    assert subprocess.run([binary(), "bench", "text", tmp_path / "none"], capture_output=True).returncode == 2

@@ -2,7 +2,7 @@
 //
 // It remembers its newest steps. What an author saw is a version of the document and the own steps since; the way from
 // there to the present is a TextShape, put together from two things:
-//   - shapes of 2^k steps each, composed once and kept (docs/decisions/0019-rebasing-over-composed-spans.md);
+//   - shapes of 2^k steps each, composed once and kept (docs/decisions/0022-rebasing-over-composed-spans.md);
 //   - for a session whose newest step was placed over steps of others: the shape that was left between what the session
 //     saw then and the text after its step (`views_`).
 // Owner: the document. Moved, not copied. const functions keep a cache: one thread at a time.

@@ -109,7 +109,7 @@ Status insert_behind(Document& document, const char* session, uint64_t behind, d
   Submission submission;
   submission.session = session;
   submission.type = "text";
-  submission.data = R"({"ops":[3,"late"]})";
+  submission.data = R"({"ops":["late"]})";
   submission.prev_version = document.version() - behind;
   const Stopwatch watch(best);
   const auto applied = submit(document, submission);

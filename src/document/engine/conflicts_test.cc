@@ -109,6 +109,24 @@ TEST(WriteWrite, RemovalsAndPathsCount) {
   EXPECT_EQ(below.desk.content(), R"({"r":{"s":{"a":3},"x":1,"y":1}})");
 }
 
+TEST(WriteWrite, ThousandsInOneOperationHaveTheirRecordsSoon) {
+  const auto update = [](int value) {
+    std::string data = R"({"id":"r")";
+    for (int i = 0; i < 10'000; ++i) {
+      data += ",\"k" + std::to_string(i) + "\":" + std::to_string(value);
+    }
+    return data + "}";
+  };
+  Desk desk(Kind::objects, R"({"r":{}})");
+  for (int i = 0; i < 20; ++i) {
+    desk.submit("us", "update", update(i));
+  }
+  const Decision decision = desk.submit("them", "update", update(-1), 2);
+  ASSERT_THAT(decision.conflicts, SizeIs(10'000));
+  expect_record(decision.conflicts[9'999], ConflictKind::write_write, "r.k9999", "0", "19", "-1");
+  EXPECT_THAT(decision.conflicts[0].versions, SizeIs(19));
+}
+
 TEST(WriteWrite, TextValuesMergeByCharacters) {
   Desk desk(Kind::objects, R"({"r":{"text":"the cat sat"}})");
   desk.submit("us", "update", R"({"id":"r","text":"the big cat sat"})");

@@ -151,19 +151,6 @@ void Decider::add_conflict(ConflictKind kind, std::string path, std::string base
                             std::move(versions), std::move(description)});
 }
 
-std::vector<uint64_t> Decider::versions_of(std::string_view object, std::string_view key) const {
-  std::vector<uint64_t> versions;
-  for (auto entry = state_.after(out_.base); entry != state_.history.end(); ++entry) {
-    const bool touches = std::any_of(entry->changes.begin(), entry->changes.end(), [&](const Change& change) {
-      return change.object == object && (change.key == key || change.key.empty());
-    });
-    if (touches && is_news(entry->version, entry->session)) {
-      versions.push_back(entry->version);
-    }
-  }
-  return versions;
-}
-
 void Decider::finish() {
   if (as_sent_) {
     out_.type = submission_.type;

@@ -108,8 +108,7 @@ Decider::Refusal Decider::check_parents() {
         return fail(Code::conflict, edit.object + " would be its own ancestor");
       }
       const Register* const now = state_.find(edit.object, "parent");
-      add_conflict(ConflictKind::cycle, path_of(edit.object, "parent"),
-                   state_.value(edit.object, "parent", out_.base, submission_.session),
+      add_conflict(ConflictKind::cycle, path_of(edit.object, "parent"), seen_value(edit.object, "parent"),
                    now == nullptr ? std::string() : now->cell.value(), parent, versions_of(edit.object, "parent"));
       return std::nullopt;
     }

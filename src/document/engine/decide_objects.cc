@@ -115,7 +115,7 @@ Decider::Refusal Decider::edit_of_deleted(Edit edit, const Tombstone& tombstone)
     as_sent_ = false;
     return std::nullopt;
   }
-  const PlainObject base = state_.object(edit.object, out_.base, submission_.session);
+  const PlainObject base = seen_object(edit.object);
   add_conflict(ConflictKind::edit_delete, path_of(edit.object, first_key(edit)), object_json(base),
                object_json(tombstone.registers), object_json(with_writes(base, edit)), {tombstone.version});
   if (submission_.policy == Policy::manual) {
@@ -138,7 +138,7 @@ Decider::Refusal Decider::decide_remove(Edit edit) {
   }
   std::string changed;
   std::vector<uint64_t> versions;
-  const PlainObject base = state_.object(edit.object, out_.base, submission_.session);
+  const PlainObject base = seen_object(edit.object);
   const PlainObject ours = state_.object(edit.object, state_.version, {});
   for (const auto& [key, field] : now->registers) {
     const auto before = base.find(key);

@@ -9,8 +9,7 @@ namespace tidemark::document::engine {
 void Decider::meet_register(const std::string& object, const std::string& key, const Register& now,
                             const std::string& theirs) {
   if (is_news(now.version, now.session) && !now.cell.is(theirs)) {
-    add_conflict(ConflictKind::write_write, path_of(object, key),
-                 state_.value(object, key, out_.base, submission_.session), now.cell.value(), theirs,
+    add_conflict(ConflictKind::write_write, path_of(object, key), seen_value(object, key), now.cell.value(), theirs,
                  versions_of(object, key));
   }
 }

@@ -57,14 +57,14 @@ Decider::Refusal Decider::text_without_effect(ConflictKind kind, const TextEdit&
   if (forced()) {
     return fail(Code::conflict, "the text that this was made for is gone");
   }
-  std::string base = state_.value(edit.object, edit.key, out_.base, submission_.session);
+  std::string base = seen_value(edit.object, edit.key);
   const std::string text = base.starts_with('"') ? text_of_json(base) : std::string();
   if (edit.operation.base_length() > count_code_points(text)) {
     return invalid_field("ops", "reach over more than the text that this version had");
   }
   std::string theirs = json_string(edit.operation.applied_to(text));
   if (kind == ConflictKind::edit_delete) {
-    PlainObject object = state_.object(edit.object, out_.base, submission_.session);
+    PlainObject object = seen_object(edit.object);
     base = object_json(object);
     object.insert_or_assign(edit.key, std::move(theirs));
     theirs = object_json(object);

@@ -1,6 +1,7 @@
 // Decider: finds out what becomes of one submission. Made for it, run once; it only reads the state.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -60,7 +61,10 @@ class Decider {
   }
   void add_conflict(ConflictKind kind, std::string path, std::string base, std::string ours, std::string theirs,
                     std::vector<uint64_t> versions);
-  std::vector<uint64_t> versions_of(std::string_view object, std::string_view key) const;
+  // --- decide_past.cc: what the author saw, and who wrote since. Asked for each conflict, looked up once for all.
+  const PlainObject& seen_object(const std::string& object);
+  std::string seen_value(const std::string& object, const std::string& key);
+  std::vector<uint64_t> versions_of(const std::string& object, const std::string& key);
 
   bool forced() const { return submission_.policy == Policy::forced; }
 
@@ -70,6 +74,15 @@ class Decider {
   std::vector<Edit> edits_;  // what takes effect
   bool as_sent_ = true;      // the submission's bytes say exactly that
   Trail trail_;
+
+  struct SeenObject {
+    std::string id;
+    PlainObject registers;
+  };
+  std::optional<SeenObject> seen_first_;  // mostly there is only one
+  std::optional<Plain> seen_all_;
+  // Versions of others' operations since, by object and register; the register "" stands for the object itself.
+  std::optional<std::map<std::pair<std::string, std::string>, std::vector<uint64_t>>> news_;
 };
 
 // The path of a conflict.

@@ -110,8 +110,6 @@ struct Document::State {
   // --- view.cc: what an author saw: `seen`, and the own operations since
   Plain plain(uint64_t seen, std::string_view session) const;
   PlainObject object(const std::string& object, uint64_t seen, std::string_view session) const;
-  // Of one register; empty: it had none.
-  std::string value(const std::string& object, const std::string& key, uint64_t seen, std::string_view session) const;
   // The register as a text with the steps that history knows of (its own, if it has become one; else made for the
   // caller); nullptr: it holds something else.
   std::shared_ptr<Text> text_of(std::string_view object, std::string_view key) const;

@@ -132,24 +132,6 @@ PlainObject Document::State::object(const std::string& id, uint64_t seen, std::s
   return result;
 }
 
-std::string Document::State::value(const std::string& object, const std::string& key, uint64_t seen,
-                                   std::string_view session) const {
-  View view(seen, session);
-  for (auto entry = after(seen); entry != history.end(); ++entry) {
-    for (const Change& change : entry->changes) {
-      if (change.object == object && change.key == key) {
-        view.add(change, entry->session);
-      }
-    }
-  }
-  const Register* const now = find(object, key);
-  const Place place(object, key);
-  if (view.values().contains(place)) {
-    return view.shown(place, now);
-  }
-  return now != nullptr ? now->cell.value() : std::string();
-}
-
 std::shared_ptr<Text> Document::State::text_of(std::string_view object, std::string_view key) const {
   const Register* const now = find(object, key);
   if (now != nullptr && now->cell.text != nullptr) {

@@ -333,6 +333,15 @@ TEST(History, ShowsWhatAnAuthorSaw) {
   EXPECT_FALSE(document.content_at(6).ok());
 }
 
+// What others have removed already is gone for an author too who writes above it.
+TEST(History, WhatAnAuthorWroteAboveIsAllTheySee) {
+  Desk desk(Kind::objects, R"({"r":{}})");
+  desk.submit("a", "update", R"({"id":"r","x":{"c":1}})");     // 2
+  desk.submit("b", "update", R"({"id":"r","x":{"c":null}})");  // 3
+  desk.submit("a", "update", R"({"id":"r","x":2})", 1);        // 4
+  EXPECT_EQ(desk.document().content_at(1, "a").value(), R"({"r":{"x":2}})");
+}
+
 TEST(History, AnUndoTakesBackOnlyItsOperation) {
   Desk desk(Kind::text, "hello world");
   desk.submit("a", "text", R"({"ops":[5,{"d":6}]})");

@@ -35,6 +35,7 @@ class View {
         break;
       case Change::What::value:
         if (own) {
+          clear_around(place, !change.after.empty());
           set(values_, place, std::optional(change.after), true);
         } else if (change.before.text == nullptr) {
           set(values_, place, std::optional(change.before.json), false);
@@ -69,6 +70,24 @@ class View {
       map.insert_or_assign(key, std::move(value));
     } else {
       map.emplace(key, std::move(value));
+    }
+  }
+
+  // What stands above or below a register that the author wrote is gone for the author, although others may have
+  // removed it before.
+  void clear_around(const Place& place, bool above_too) {
+    const auto& [object, key] = place;
+    if (object.empty()) {
+      return;
+    }
+    for (size_t dot = key.find('.'); above_too && dot != std::string::npos; dot = key.find('.', dot + 1)) {
+      if (const auto above = values_.find(Place(object, key.substr(0, dot))); above != values_.end()) {
+        above->second = std::string();
+      }
+    }
+    for (auto below = values_.lower_bound(Place(object, key + '.'));
+         below != values_.end() && below->first.first == object && is_below(below->first.second, key); ++below) {
+      below->second = std::string();
     }
   }
 

@@ -142,6 +142,15 @@ TEST(WriteWrite, TextValuesMergeByCharacters) {
   EXPECT_EQ(desk.content(), R"({"r":{"text":"the big cat sat down!"}})");
 }
 
+TEST(WriteWrite, ATextThatWasRemovedComesBackWhole) {
+  Desk desk(Kind::objects, R"({"r":{"text":"cat"}})");
+  desk.submit("us", "update", R"({"id":"r","text":null})");
+  const Decision decision = desk.submit("them", "update", R"({"id":"r","text":"cat"})", 1);
+  EXPECT_EQ(decision.outcome, Outcome::resolved);
+  EXPECT_EQ(decision.trail, "");
+  EXPECT_EQ(desk.content(), R"({"r":{"text":"cat"}})");
+}
+
 TEST(WriteWrite, OfTextsUnderLwwReplaces) {
   Desk desk(Kind::objects, R"({"r":{"text":"cat"}})");
   desk.submit("us", "text", R"({"id":"r","ops":["big "]})");

@@ -47,12 +47,13 @@ void Decider::meet(const std::string& object, Write& write) {
   meet_around(object, write.key, write.value);
 }
 
-// A whole new text of an author who saw an older one becomes the difference to that. False: it stays as it is.
+// A whole new text of an author who saw an older one becomes the difference to that. False: it stays as it is, as it
+// also does where others have removed the text.
 bool Decider::merge_text(const std::string& object, Write& write) {
   const Register& now = *state_.find(object, write.key);
   const bool is_text = now.cell.text != nullptr || write.key == "text";
-  if (submission_.policy == Policy::lww || !is_text || !write.value.starts_with('"') || now.cell.is(write.value) ||
-      now.version <= out_.base) {
+  if (submission_.policy == Policy::lww || !is_text || !write.value.starts_with('"') || now.cell.empty() ||
+      now.cell.is(write.value) || now.version <= out_.base) {
     return false;
   }
   const auto text = state_.text_of(object, write.key);

@@ -30,6 +30,7 @@ using Listener = std::optional<Endpoint>;  // none: off
 
 enum class Synchronous : uint8_t { full, normal };
 enum class Compression : uint8_t { off, deflate };
+enum class ConflictPolicy : uint8_t { lww, merge, manual };
 enum class PresenceVisibility : uint8_t { tenant, contacts };
 
 // Sizes are bytes, the rest of the size_t are counts. The defaults are the table's; a Config made by hand holds zeros.
@@ -54,6 +55,12 @@ struct Config {
   };
   struct StateSync {
     Listener metrics_listen;
+    Milliseconds lock_ttl{};
+    ConflictPolicy conflict_policy = ConflictPolicy::merge;
+    size_t compact_after = 0;   // operations
+    size_t snapshot_every = 0;  // operations
+    size_t content = 0;         // bytes
+    Milliseconds bookmark{};
   };
   struct Grpc {
     std::string tls_cert;  // paths; both or none
@@ -92,6 +99,8 @@ struct Config {
     Milliseconds write_stall{};
     size_t messages_per_second = 0;
     size_t messages_burst = 0;
+    size_t operations_per_second = 0;
+    size_t operations_burst = 0;
     size_t signals_per_second = 0;
     size_t signals_burst = 0;
     size_t queries_per_second = 0;

@@ -38,6 +38,7 @@ constexpr std::string_view kSynchronousNames[] = {"full", "normal"};
 constexpr std::string_view kTruthNames[] = {"false", "true"};
 constexpr std::string_view kCompressionNames[] = {"off", "deflate"};
 constexpr std::string_view kVisibilityNames[] = {"tenant", "contacts"};
+constexpr std::string_view kPolicyNames[] = {"lww", "merge", "manual"};
 constexpr std::string_view kLevelNames[] = {"debug", "info", "warn", "error"};
 constexpr std::string_view kFormatNames[] = {"text", "json"};
 
@@ -105,11 +106,20 @@ const ConfigKey kTable[] = {
     {"statesync.grpc_listen", "127.0.0.1:9002", kNotYet},
     {"statesync.metrics_listen", "127.0.0.1:9102", ListenerKey{at<&C::statesync, &C::StateSync::metrics_listen>},
      "the same numbers as `session.metrics_listen`, at the port where dashboards of documents look for them"},
-    {"statesync.lock_ttl", "30s", kNotYet},
-    {"statesync.conflict_policy", "merge", kNotYet},
-    {"statesync.compact_after", "10000", kNotYet},
-    {"statesync.content", "4MiB", kNotYet},
-    {"statesync.bookmark", "10s", kNotYet},
+    {"statesync.lock_ttl", "30s", DurationKey{at<&C::statesync, &C::StateSync::lock_ttl>, milliseconds(100), hours(1)},
+     "life of a document's lock that asks for none"},
+    {"statesync.conflict_policy", "merge", ChoiceKey{kPolicyNames, assign<&C::statesync, &C::StateSync::conflict_policy>},
+     "how conflicts are settled where neither the operation nor its document says so"},
+    {"statesync.compact_after", "10000",
+     CountKey{at<&C::statesync, &C::StateSync::compact_after>, 100, 1'000'000},
+     "operations of a document that stay readable and that an author may be behind"},
+    {"statesync.snapshot_every", "1000",
+     CountKey{at<&C::statesync, &C::StateSync::snapshot_every>, 10, 1'000'000},
+     "operations between two snapshots of a document; more where a snapshot is large"},
+    {"statesync.content", "4MiB", BytesKey{at<&C::statesync, &C::StateSync::content>, 1_KiB, 64_MiB},
+     "content of one document"},
+    {"statesync.bookmark", "10s", DurationKey{at<&C::statesync, &C::StateSync::bookmark>, milliseconds(100), hours(1)},
+     "silence after which a document's followers are told where they are"},
 
     live({"grpc.tls.cert", "", TextKey{at<&C::grpc, &C::Grpc::tls_cert>, "path", any_text},
      "certificate with its chain, a PEM file, perhaps that of `http.tls.cert`; with `grpc.tls.key` the gRPC ports speak TLS"}),
@@ -181,6 +191,11 @@ const ConfigKey kTable[] = {
      "messages of one user, in the long run"}),
     live({"limits.messages_burst", "40", CountKey{at<&C::limits, &C::Limits::messages_burst>, 1, 1'000'000},
      "messages of one user at once"}),
+    live({"limits.operations_per_second", "500",
+     CountKey{at<&C::limits, &C::Limits::operations_per_second>, 1, 1'000'000},
+     "operations on documents, locks included, of one user over WebSocket and REST, in the long run"}),
+    live({"limits.operations_burst", "2000", CountKey{at<&C::limits, &C::Limits::operations_burst>, 1, 1'000'000},
+     "the same at once"}),
     live({"limits.signals_per_second", "100", CountKey{at<&C::limits, &C::Limits::signals_per_second>, 1, 1'000'000},
      "typing, read, watch and unwatch of one user, in the long run"}),
     live({"limits.signals_burst", "500", CountKey{at<&C::limits, &C::Limits::signals_burst>, 1, 1'000'000},

@@ -19,6 +19,7 @@
 #include "command/table.h"
 #include "conversation/conversation.h"
 #include "device/device.h"
+#include "document/document.h"
 #include "gateway/gateway.h"
 #include "http/rest.h"
 #include "http/server.h"
@@ -38,6 +39,7 @@ struct Node::Parts {
   void make_sessions();
   void make_devices();
   void make_conversations();
+  void make_documents();
   void make_presence();
   void make_retention();
 
@@ -76,6 +78,7 @@ struct Node::Parts {
   std::unique_ptr<session::Sessions> sessions;
   std::unique_ptr<device::Devices> devices;
   std::unique_ptr<conversation::Conversations> conversations;
+  std::unique_ptr<document::Documents> documents;
   std::unique_ptr<presence::Presence> presence;
   std::unique_ptr<stream::Retention> retention;
   std::unique_ptr<gateway::Gateway> gateway;

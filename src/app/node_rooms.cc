@@ -20,6 +20,7 @@ void Node::Parts::make_rooms(Store opened, std::shared_ptr<const account::KeySet
   make_sessions();
   make_devices();
   make_conversations();
+  make_documents();
   make_presence();
   make_retention();
   account->add_commands(*table);
@@ -27,6 +28,7 @@ void Node::Parts::make_rooms(Store opened, std::shared_ptr<const account::KeySet
   devices->add_commands(*table);
   presence->add_commands(*table);
   conversations->add_commands(*table);
+  documents->add_commands(*table);
   table->freeze();
 }
 
@@ -90,6 +92,13 @@ void Node::Parts::make_conversations() {
   at_drain.emplace_back([this] { return conversations->store_all(); });
   // Behind those: a delivered marker may move with a cursor.
   at_drain.emplace_back([this] { return devices->store_all(); });
+}
+
+void Node::Parts::make_documents() {
+  documents = std::make_unique<document::Documents>(*workers, *store->database, *engine, *sessions, clock, random,
+                                                    document_options_of(config), store->epoch, metrics);
+  at_start.emplace_back([this] { documents->start(); });
+  at_drain.emplace_back([this] { return documents->end_waiting(); });
 }
 
 void Node::Parts::make_presence() {

@@ -14,6 +14,7 @@ command::RateTable rates_of(const Config& config) {
     return table[static_cast<size_t>(class_of)];
   };
   at(command::Rate::durable) = rate(static_cast<double>(limits.messages_per_second), limits.messages_burst);
+  at(command::Rate::edit) = rate(static_cast<double>(limits.operations_per_second), limits.operations_burst);
   at(command::Rate::signal) = rate(static_cast<double>(limits.signals_per_second), limits.signals_burst);
   at(command::Rate::query) = rate(static_cast<double>(limits.queries_per_second), limits.queries_burst);
   at(command::Rate::creation) = rate(static_cast<double>(limits.creations_per_minute) / 60, limits.creations_burst);
@@ -37,6 +38,19 @@ conversation::ConversationOptions conversation_options_of(const Config& config) 
   options.members = config.limits.members;
   options.receipt_members = config.limits.receipt_members;
   options.store_receipts_every = config.cursors.store_every;
+  return options;
+}
+
+document::DocumentOptions document_options_of(const Config& config) {
+  constexpr const char* kPolicies[] = {"lww", "merge", "manual"};
+  document::DocumentOptions options;
+  options.lock_ttl = config.statesync.lock_ttl;
+  options.conflict_policy = kPolicies[static_cast<size_t>(config.statesync.conflict_policy)];
+  options.compact_after = static_cast<int64_t>(config.statesync.compact_after);
+  options.snapshot_every = static_cast<int64_t>(config.statesync.snapshot_every);
+  options.content_bytes = config.statesync.content;
+  options.metadata_bytes = config.limits.data;
+  options.bookmark = config.statesync.bookmark;
   return options;
 }
 

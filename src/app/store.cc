@@ -7,6 +7,7 @@
 #include "core/error_table.h"
 #include "core/uuid.h"
 #include "device/device.h"
+#include "document/document.h"
 #include "session/session.h"
 #include "storage/sqlite_database.h"
 #include "stream/store.h"
@@ -18,7 +19,8 @@ constexpr std::string_view kSqlite = "sqlite:";
 
 std::vector<storage::Migration> all_migrations() {
   std::vector<storage::Migration> all;
-  for (const auto& room : {stream::kMigrations, account::kMigrations, session::kMigrations, device::kMigrations, conversation::kMigrations}) {
+  for (const auto& room : {stream::kMigrations, account::kMigrations, session::kMigrations, device::kMigrations, conversation::kMigrations,
+                           document::kMigrations}) {
     all.insert(all.end(), room.begin(), room.end());
   }
   return all;

@@ -6,8 +6,9 @@ namespace tidemark::command {
 namespace {
 
 constexpr double kNanosPerSecond = 1e9;
-constexpr std::string_view kNames[kRates] = {"none", "durable", "creation", "signal", "query", "upkeep"};
-constexpr std::string_view kTexts[kRates] = {"", "too many messages", "too many new conversations or sessions",
+constexpr std::string_view kNames[kRates] = {"none", "durable", "edit", "creation", "signal", "query", "upkeep"};
+constexpr std::string_view kTexts[kRates] = {"", "too many messages", "too many operations",
+                                             "too many new conversations or sessions",
                                              "too many signals", "too many queries", "too many pings and acks"};
 
 int64_t nanos(Instant instant) { return instant.time_since_epoch().count(); }

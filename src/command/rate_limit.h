@@ -21,12 +21,13 @@ namespace tidemark::command {
 enum class Rate : uint8_t {
   none,      // costs next to nothing
   durable,   // stores an entry that others get, or changes what is stored
+  edit,      // changes a document
   creation,  // makes something that stays: a conversation, a session
   signal,    // is told to others or moves a marker, and is not stored by itself
   query,     // reads from the store
   upkeep,    // ping and ack: keeps a connection going, costs little
 };
-inline constexpr size_t kRates = 6;
+inline constexpr size_t kRates = 7;
 std::string_view name_of(Rate rate);
 
 struct RateOptions {

@@ -27,6 +27,7 @@ Error wrong_type(const Field& field) {
     case FieldType::object:
     case FieldType::text_map:
     case FieldType::cursor_map: return wrong(field, "an object is expected");
+    case FieldType::content: return wrong(field, "a string or an object is expected");
     case FieldType::id_list: return wrong(field, "an array of ids is expected");
     default: return wrong(field, "a string is expected");
   }
@@ -161,6 +162,17 @@ Status Request::set(size_t index, simdjson::dom::element element) {
         return wrong_type(field);
       }
       value = truth;
+      return {};
+    }
+    case FieldType::content: {
+      if (!element.is_string() && !element.is_object()) {
+        return wrong_type(field);
+      }
+      std::string json = to_json(element);
+      if (static_cast<int64_t>(json.size()) > field.most()) {
+        return wrong(field, "longer than " + std::to_string(field.most()) + " bytes");
+      }
+      value = std::move(json);
       return {};
     }
     case FieldType::object:

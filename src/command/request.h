@@ -20,6 +20,7 @@ enum class FieldType : uint8_t {
   client_id,   // 1 to 64 characters: an idempotency key or a name for the answer
   integer,     // `min` to `max`
   boolean,
+  content,     // a string, also an empty one, or a JSON object; of at most `max` bytes as JSON, kept as JSON
   object,      // a JSON object of at most `max` bytes, kept as text
   text_map,    // an object whose values are strings, at most `max` bytes as JSON, kept as text
   id_list,     // an array of at most `max` ids; in a query: separated by commas

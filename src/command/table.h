@@ -14,7 +14,7 @@
 #include "command/request.h"
 #include "core/clock.h"
 #include "core/task.h"
-#include "stream/fanout.h"
+#include "stream/subscriber.h"
 
 namespace tidemark::command {
 
@@ -28,6 +28,9 @@ struct Reply {
   // A `sent` names the entry it stored, so that the connection that sent it does not get it again from the log.
   stream::StreamRef stream;
   int64_t seq = 0;  // 0: none
+  // The connection that asked follows this stream from now on, behind the answer; or no longer, before it.
+  std::optional<stream::FollowRequest> follow;
+  std::optional<stream::StreamKey> unfollow;
 };
 
 using Handler = std::function<Task<Result<Reply>>(Caller, Request)>;

@@ -11,6 +11,7 @@
 // same id again gives the first answer).
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <span>
 
@@ -112,6 +113,8 @@ struct LockRequest {
   std::string session_id;
   int64_t ttl_ms = 0;   // 0: lock_ttl
   int64_t wait_ms = 0;  // 0: do not queue
+  // Set to true by the caller when nobody waits for the answer any more: then the lock is not granted. May be null.
+  std::shared_ptr<const std::atomic<bool>> abandoned;
 };
 // Who has a lock that somebody else wants.
 struct LockAnswer {
@@ -185,6 +188,8 @@ class Documents {
 
   void add_commands(command::Table& table);
   void start();  // after the workers have started
+  // Whoever waits for a lock gets no more than an answer, and nobody waits from now on (drain).
+  Task<> end_waiting();
 
   using Caller = command::Caller;
 
@@ -201,7 +206,7 @@ class Documents {
   Task<Result<std::vector<Operation>>> history(Caller caller, HistoryRequest request);
 
   Task<Result<LockAnswer>> lock(Caller caller, LockRequest request);
-  // not_found: it is not locked, or not by the caller. forbidden: force without being the owner.
+  // not_found: it is not locked. locked: by another session. forbidden: force without being the owner.
   Task<Status> unlock(Caller caller, UnlockRequest request);
   // The lock that is held now, if one is.
   Task<Result<std::optional<Lock>>> locked(Caller caller, std::string doc_id);

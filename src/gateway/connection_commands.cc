@@ -159,6 +159,9 @@ void Connection::answered(const Result<command::Reply>& reply, const std::string
       arm(worker().now() + AutoAck::kDelay);
     }
   }
+  if (reply->unfollow) {
+    unfollow(*reply->unfollow);
+  }
   if (reply->type.empty()) {
     return;
   }
@@ -175,6 +178,9 @@ void Connection::answered(const Result<command::Reply>& reply, const std::string
   }
   writer.members(reply->fields).end();
   send_text(json);
+  if (reply->follow && subscriber_ && open()) {
+    subscriber_->follow(*reply->follow);  // what a client asks for has a limit of its own
+  }
 }
 
 void Connection::begin_command() {
@@ -294,6 +300,9 @@ void Connection::acknowledge(simdjson::dom::object object, const std::string& id
 
 void Connection::confirmed(const stream::StreamRef& stream, const stream::StreamKey& key, int64_t seq) {
   subscriber_->confirm(stream.id, seq);
+  if (key.kind == stream::StreamKind::document) {
+    return;  // has no cursors: a subscription says from where
+  }
   gateway_.parts_.devices.confirm(user_, caller_.device, stream, key, seq);
 }
 

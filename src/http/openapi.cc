@@ -32,7 +32,8 @@ std::string describe(const Field& field) {
   std::string text(field.help);
   const auto add = [&text](const std::string& more) { text += (text.empty() ? "" : ". ") + more; };
   const bool sized =
-      field.type == FieldType::text || field.type == FieldType::object || field.type == FieldType::text_map;
+      field.type == FieldType::text || field.type == FieldType::object || field.type == FieldType::text_map ||
+      field.type == FieldType::content;
   if (sized && field.most() != INT64_MAX) {
     add("At most " + std::to_string(field.most()) + " bytes");
   }
@@ -63,6 +64,7 @@ std::string schema(const Field& field) {
       }
       break;
     case FieldType::boolean: writer.field("type", "boolean"); break;
+    case FieldType::content: writer.raw("oneOf", R"([{"type":"string"},{"type":"object"}])"); break;
     case FieldType::object: writer.field("type", "object"); break;
     case FieldType::text_map:
       writer.field("type", "object").raw("additionalProperties", R"({"type":"string"})");

@@ -100,6 +100,12 @@ struct ConnectionEvents {
   std::function<void(const UserKey&, const Connection&, const std::vector<Connection>& left, CloseCode code)> removed;
 };
 
+// Called on the user's home worker.
+struct SessionEvents {
+  std::function<void(const UserKey&, const SessionId&)> ended;  // it is closed in the store
+  std::function<void(const UserKey&, const SessionId&)> alive;  // a frame, a call or a heartbeat
+};
+
 struct OpenRequest {
   UserKey user;
   DeviceId device;
@@ -153,6 +159,7 @@ class Sessions {
   // At wiring.
   void set_door(ConnectionDoor door);
   void add_events(ConnectionEvents events);
+  void add_session_events(SessionEvents events);
   void add_commands(command::Table& table);
   void start();  // begins to expire; after the workers have started
   void set_options(const SessionOptions& options) { options_.replace(options); }  // from one thread
@@ -225,6 +232,7 @@ class Sessions {
   Live<SessionOptions> options_;
   ConnectionDoor door_;
   std::vector<ConnectionEvents> events_;
+  std::vector<SessionEvents> session_events_;
   std::vector<std::unique_ptr<Shard>> shards_;  // one per worker
   Counter& created_;
   Counter& heartbeats_;

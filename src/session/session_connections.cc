@@ -107,6 +107,9 @@ void Sessions::touch(const UserKey& user, const SessionId& id) {
     });
     return;
   }
+  for (const SessionEvents& events : session_events_) {
+    events.alive(user, id);
+  }
   Shard& shard = shard_of(user);
   shard.activity[id] = clock_.unix_ms();
   if (!shard.activity_timer.armed()) {

@@ -52,6 +52,8 @@ Sessions::~Sessions() = default;
 void Sessions::set_door(ConnectionDoor door) { door_ = std::move(door); }
 void Sessions::add_events(ConnectionEvents events) { events_.push_back(std::move(events)); }
 
+void Sessions::add_session_events(SessionEvents events) { session_events_.push_back(std::move(events)); }
+
 void Sessions::start() {
   workers_.at(0).post([this] { spawn(expire()); });
 }
@@ -180,6 +182,9 @@ Task<Status> Sessions::close(UserKey user, SessionId id) {
     co_return closed.error();
   }
   co_await home_of(*closed).enter();
+  for (const SessionEvents& events : session_events_) {
+    events.ended(*closed, id);
+  }
   for (const Connection& connection : connections_of(*closed)) {
     if (connection.session == id) {
       door_.close(connection, CloseCode::session_closed);

@@ -50,6 +50,10 @@ void Fanout::signal(const StreamRef& stream, Frame frame, OutletId origin, std::
   accept(Delivery{stream, Delivery::Kind::signal, 0, origin, std::move(frame), std::move(user)});
 }
 
+void Fanout::signal_at(const StreamRef& stream, int64_t seq, Frame frame) {
+  accept(Delivery{stream, Delivery::Kind::signal, seq, 0, std::move(frame), {}});
+}
+
 void Fanout::expel(const StreamRef& stream, UserKey user, int64_t seq) {
   accept(Delivery{stream, Delivery::Kind::expel, seq, 0, {}, std::move(user)});
 }

@@ -107,6 +107,8 @@ class Fanout {
   void publish_rewrite(const StreamRef& stream, int64_t seq, Frame frame, OutletId origin = 0);
   // Something that may be lost, to the followers but those of `except` (a user) and `origin`.
   void signal(const StreamRef& stream, Frame frame, OutletId origin = 0, std::optional<UserId> except = {});
+  // The same, to followers that have been handed everything up to entry `seq`, the newest one.
+  void signal_at(const StreamRef& stream, int64_t seq, Frame frame);
   // The user's outlets follow the stream no longer; nothing published after this call reaches them. An empty user:
   // nobody does. `seq`: the entry that says so; then an outlet that still comes with a snapshot from before it is
   // expelled as well, and one that comes with a newer one is not.

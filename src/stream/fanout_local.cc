@@ -17,6 +17,9 @@ void Fanout::arrive(const Delivery& delivery) {
   switch (delivery.kind) {
     case Delivery::Kind::signal:
       for (size_t i = 0; i < stream.followers.size(); ++i) {
+        if (delivery.seq > 0 && (stream.followers[i].lagging || stream.head != delivery.seq)) {
+          continue;  // it would say that the follower has what it has not got yet
+        }
         Outlet& outlet = stream.followers[i].subscriber->outlet();
         if (outlet.outlet_id() != delivery.origin && !(delivery.user && delivery.user->user == outlet.user().user)) {
           outlet.signal(delivery.frame);

@@ -16,6 +16,7 @@ WRONG = {
     "integer": ["1", "", 1.5, True, {}, [1], 1 << 63, -(1 << 63)],
     "boolean": ["true", 1, 0, {}, [True], ""],
     "object": ["{}", "", 7, True, [1], []],
+    "content": [7, 1.5, True, ["x"], []],
     "array": ["x", "", 7, True, {}, [7], [None], [["x"]], [{}], [""], ["x" * 129], ["a\nb"], ["nul\0"]],
 }
 WRONG_MEMBERS = {"string": [7, True, {}, ["x"], None], "integer": ["1", 1.5, -1, True, None, {}]}
@@ -34,6 +35,13 @@ EXAMPLES = {
     "sync": lambda chat: {"id": new_id(), "event": "e", "data": {}},
     "watch": lambda chat: {"users": [chat[1]]},
     "unwatch": lambda chat: {"users": [chat[1]]},
+    "subscribe": lambda chat: {"document_id": "d"},
+    "unsubscribe": lambda chat: {"document_id": "d"},
+    "operation": lambda chat: {"document_id": "d", "operation": {"type": "create", "data": {}}},
+    "lock": lambda chat: {"document_id": "d"},
+    "unlock": lambda chat: {"document_id": "d"},
+    "awareness": lambda chat: {"document_id": "d", "state": {}},
+    "resolve": lambda chat: {"document_id": "d", "conflict_id": "c", "take": "ours"},
 }
 
 
@@ -58,7 +66,7 @@ def size_limit(schema):
 
 def wrong_values(schema):
     """JSON values that the schema forbids, without null."""
-    kind = schema["type"]
+    kind = schema.get("type", "content")
     yield from WRONG[kind]
     if kind == "integer":
         yield schema["minimum"] - 1
@@ -147,7 +155,7 @@ def test_every_field_twice(server, api, chat, kind):
 def example(schema):
     """A value that the schema takes."""
     return {"string": "x", "integer": max(schema.get("minimum", 1), 1), "boolean": True, "object": {},
-            "array": ["x"]}[schema["type"]]
+            "array": ["x"], "content": "x"}[schema.get("type", "content")]
 
 
 def calls(api):

@@ -29,6 +29,8 @@ ROLES = ("anonymous", "stranger", "member", "admin", "owner", "removed", "servic
 # role admin     a token with role admin, else a stranger
 # other tenant   the owner's user and device ids, in another tenant
 #
+# A document has the owner as its owner, the member as editor, the admin and (until then) the removed one as viewers.
+#
 # ok: done. A number is the status of the one error code that it stands for (CODES). 401 on a WebSocket: not_registered.
 # 400m: missing_field, because a service that names nobody has to name a conversation.
 # "own" is the caller's where there is one, else the owner's; "other" the owner's, for the owner the member's.
@@ -90,6 +92,20 @@ POST /conversations/{id}/read            direct           401   404   ok    404 
 GET /sync                                @self            401   ok    ok    ok    ok    ok    ok    400   ok    ok
 POST /sync                               @self            401   ok    ok    ok    ok    ok    ok    400   ok    ok
 
+POST /documents                          -                401   ok    ok    ok    ok    ok    ok    ok    ok    ok
+GET /documents                           -                401   ok    ok    ok    ok    ok    ok    ok    ok    ok
+GET /documents/stats                     -                401   ok    ok    ok    ok    ok    ok    ok    ok    ok
+GET /documents/{document_id}             document         401   404   ok    ok    ok    404   ok    ok    404   404
+PATCH /documents/{document_id}           document         401   404   ok    403   ok    404   ok    ok    404   404
+DELETE /documents/{document_id}          document         401   404   403   403   ok    404   403   ok    404   404
+GET /documents/{document_id}/operations  document         401   404   ok    ok    ok    404   ok    ok    404   404
+POST /documents/{document_id}/operations  document         401   404   ok    403   ok    404   ok    ok    404   404
+GET /documents/{document_id}/lock        document         401   404   ok    ok    ok    404   ok    ok    404   404
+POST /documents/{document_id}/lock       document         401   404   ok    403   ok    404   ok    ok    404   404
+DELETE /documents/{document_id}/lock     document         401   404   403   403   ok    404   403   ok    404   404
+GET /documents/{document_id}/conflicts   document         401   404   ok    ok    ok    404   ok    ok    404   404
+POST /documents/{document_id}/conflicts  document         401   404   ok    403   ok    404   ok    ok    404   404
+
 POST /admin/revocations                  user             401   403   403   403   403   403   403   403   ok    403
 GET /admin/audit                         -                401   403   403   403   403   403   403   403   ok    403
 
@@ -121,6 +137,13 @@ ws ack                                   @self            401   ok    ok    ok  
 ws sync                                  @self            401   ok    ok    ok    ok    ok    ok    ok    ok    ok
 ws watch                                 presence         401   ok    ok    ok    ok    ok    ok    ok    ok    ok
 ws unwatch                               presence         401   ok    ok    ok    ok    ok    ok    ok    ok    ok
+ws subscribe                             document         401   404   ok    ok    ok    404   404   404   404   404
+ws unsubscribe                           document         401   404   ok    ok    ok    404   404   404   404   404
+ws operation                             document         401   404   ok    403   ok    404   404   404   404   404
+ws lock                                  document         401   404   ok    403   ok    404   404   404   404   404
+ws unlock                                document         401   404   403   403   ok    404   404   404   404   404
+ws awareness                             document         401   404   ok    ok    ok    404   404   404   404   404
+ws resolve                               document         401   404   ok    403   ok    404   404   404   404   404
 ws refresh                               own token        401   ok    ok    ok    ok    ok    ok    ok    ok    ok
 ws refresh                               other token      401   4001  4001  4001  4001  4001  4001  4001  4001  4001
 ws register                              own token        ok    403   403   403   403   403   403   403   403   403
@@ -177,9 +200,26 @@ class World:
         self.direct_messages = {self.owner: self.post(self.owner, to=self.member),
                                 self.member: self.post(self.member, to=self.owner)}
         self.direct = self.direct_messages[self.owner]["conversation_id"]
+        self.document = self.conflict = None
+
+    def add_document(self):
+        """With an open conflict."""
+        body = {"name": "before", "type": "whiteboard", "content": {"r": {"x": 0}},
+                "metadata": {"properties": {"conflict_policy": "manual"}, "permissions": self.people(self.removed)}}
+        self.document = self.rest(self.owner, "POST", "/documents", body)["document"]["id"]
+        for user, x in ((self.owner, 1), (self.member, 2)):
+            done = self.rest(user, "POST", f"/documents/{self.document}/operations",
+                             {"type": "update", "data": {"id": "r", "x": x}, "prev_version": 1, "session_id": user})
+        self.conflict = done["conflict"]["id"]
+
+    def people(self, *more):
+        return {"editors": [self.member], "viewers": [self.admin, *more]}
 
     def end_membership(self):
         assert_success(remove_member(self.server, self.owner, self.group, self.removed))
+        if self.document:
+            self.rest(self.owner, "PATCH", f"/documents/{self.document}",
+                      {"metadata": {"properties": {"conflict_policy": "manual"}, "permissions": self.people()}})
 
     def rest(self, user, method, path, body=None):
         reply = self.server.api(method, path, user, body)
@@ -194,6 +234,11 @@ class World:
 
     def state(self):
         """What nobody who was refused may have changed."""
+        if self.document:
+            document = self.rest(self.owner, "GET", f"/documents/{self.document}")["document"]
+            document.pop("active_users")
+            conflicts = self.rest(self.owner, "GET", f"/documents/{self.document}/conflicts")
+            return {**document, "seq": 0, "updated_at": 0}, conflicts
         shown = [conversation(self.server, self.owner, each) for each in (self.group, self.direct)]
         return [(each["last_seq"], each["title"], each["metadata"],
                  sorted((member["user_id"], member["role"], member["read_seq"]) for member in each["members"]))
@@ -237,6 +282,14 @@ class World:
             of = {"deleted message": self.deleted, "direct message": self.direct_messages}.get(name, self.messages)
             path = path.replace("{message_id}", quote(self.pick(of, name)["message_id"]))
             body = {"content": text()} if method == "PATCH" else None
+        elif "{document_id}" in path:
+            if action.startswith("DELETE") and path.endswith("/lock"):
+                self.rest(self.member, "POST", f"/documents/{self.document}/lock", {"session_id": "held"})
+                path += "?force=true"
+            body = {"PATCH": {"name": "after"}, "POST": {"session_id": "s"} if path.endswith("/lock") else
+                    {"conflict_id": self.conflict, "take": "ours"} if path.endswith("/conflicts") else
+                    {"type": "create", "data": {}}}.get(method)
+            path = path.replace("{document_id}", self.document)
         elif path == "/messages" and method == "GET":
             path += "?" + urlencode({"conversation_id": self.direct if name == "direct" else self.group})
         elif path == "/messages/search":
@@ -253,7 +306,7 @@ class World:
             body = {"PATCH": {"role": "admin"} if "/members/" in path else {"title": "after"},
                     "POST": {"seq": 1} if path.endswith("/read") else {"user_id": unique("newcomer")}}.get(method)
         else:
-            body = {"POST /sessions": {}, "POST /conversations": {"title": "x", "members": [unique("x")]},
+            body = {"POST /documents": {"name": "x", "type": "text"}, "POST /sessions": {}, "POST /conversations": {"title": "x", "members": [unique("x")]},
                     "POST /sync": {"event": "e", "data": {}},
                     "POST /admin/revocations": {"user_id": unique("gone")}}.get(action)
             path += "?users=" + self.owner if path == "/presence" else ""
@@ -302,18 +355,32 @@ class World:
             "ack": {"cursors": {"@self" if name == "@self" else at: 0}}, "sync": {"event": "e", "data": {}},
             "watch": {"users": [self.owner]}, "unwatch": {"users": [self.owner]},
             "refresh": {"token": other_token if name == "other token" else own_token},
-            "register": {"token": own_token}, "ping": {},
+            "register": {"token": own_token}, "ping": {}, "subscribe": {}, "unsubscribe": {}, "lock": {},
+            "operation": {"operation": {"type": "create", "data": {}}}, "unlock": {"force": True},
+            "awareness": {"state": {}}, "resolve": {"conflict_id": self.conflict, "take": "ours"},
         }[kind]
+        if name == "document":
+            frame["document_id"] = self.document
+            if kind in ("unsubscribe", "awareness"):
+                await client.send(type="subscribe", document_id=self.document)
+                await client.send(type="ping")
+                await client.until(lambda: client.find("pong") or client.is_closed)
+                await client.until(lambda: client.find("subscribed") or client.find("error"))
+                refused = bool(client.find("error"))
+                client.inbox.clear()
+            if kind == "unlock" and self.role not in ("anonymous",):
+                self.rest(self.member, "POST", f"/documents/{self.document}/lock", {"session_id": "held"})
         number = new_id()
         await client.send(type=kind, id=number, **frame)
         answers = {"message": "sent", "edit": "sent", "delete": "sent", "react": "sent", "sync": "sent",
                    "history": "history", "watch": "presence", "refresh": "refreshed", "register": "registered",
-                   "ping": "pong"}
+                   "ping": "pong", "subscribe": "subscribed", "unsubscribe": "unsubscribed", "lock": "locked",
+                   "unlock": "unlocked", "operation": "operation_ack", "resolve": "resolved"}
 
         def done():
             return [each for each in client.frames if each.get("type") == "error" and each.get("id") == number
                     or each["type"] == answers.get(kind) and each.get("id") in (number, None)]
-        if kind in answers:
+        if kind in answers or kind == "awareness" and refused:
             await client.until(done)
         elif kind in ("typing", "read") and name != "user":
             await self.seen_or_refused(client, kind, done)
@@ -347,6 +414,8 @@ def test_rest(matrix_server, action, name, expected):
     for role in ROLES:
         world = World(matrix_server, role)
         world.build()
+        if name == "document":
+            world.add_document()
         world.end_membership()
         before = world.state()
         found[role] = world.call(action, name)
@@ -361,6 +430,8 @@ async def test_websocket(matrix_server, action, name, expected):
     for role in ROLES:
         world = World(matrix_server, role)
         world.build()
+        if name == "document":
+            world.add_document()
         client = await world.connect()
         if role != "anonymous":
             await client.synced()

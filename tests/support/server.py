@@ -18,7 +18,8 @@ from support.raw import RawSocket, RawWebSocket
 ROOT = Path(__file__).resolve().parents[2]
 FAST = {f"limits.{kind}": 100000 for kind in (
     "messages_per_second", "messages_burst", "signals_per_second", "signals_burst", "queries_per_second",
-    "queries_burst", "creations_per_minute", "creations_burst", "upkeep_per_second", "upkeep_burst")}
+    "queries_burst", "creations_per_minute", "creations_burst", "upkeep_per_second", "upkeep_burst",
+    "operations_per_second", "operations_burst")}
 FAST |= {"limits.inbound_per_second": "1GiB", "limits.inbound_burst": "1GiB"}
 # A log line that holds one of these is a leak, or the report of a sanitizer.
 FORBIDDEN_IN_LOGS = [tokens.SECRET, "CANARY", "eyJ", "Sanitizer", "runtime error:"]

@@ -350,6 +350,15 @@ Result<Metadata> read_metadata(std::string_view json) {
   return metadata;
 }
 
+std::optional<Error> spell_json(std::string& json, std::string_view field) {
+  const auto whole = parse_json(parser(), json, kDepth);
+  if (!whole.ok()) {
+    return Error{Code::invalid_json, whole.error().text, std::string(field), 0};
+  }
+  json = to_json(*whole);
+  return std::nullopt;
+}
+
 std::optional<Operation> operation_in(std::string_view body) {
   return member_in<Operation>(body, "operation", &operation_of);
 }

@@ -43,6 +43,10 @@ Metadata metadata_of(simdjson::dom::element json);
 Result<Operation> read_operation(std::string_view json);
 Result<Metadata> read_metadata(std::string_view json);
 
+// Brings JSON from outside into the one spelling in which it is stored and read again, so that a document is the same
+// before and after it is loaded. invalid_json of `field` for what would not be readable.
+std::optional<Error> spell_json(std::string& json, std::string_view field);
+
 // `"operation":{…}` and the like: the members of an event, as they are stored.
 std::string operation_body(const Operation& operation);
 std::string conflict_body(const Conflict& conflict);

@@ -12,7 +12,7 @@ Operation operation() {
   operation.user_id = "al\"ice";
   operation.session_id = "s";
   operation.type = "update";
-  operation.data = R"({"id":"r","x":1.50,"t":"ä🙂"})";
+  operation.data = R"({"id":"r","x":1.5,"t":"ä🙂"})";
   operation.timestamp = 1700;
   operation.version = 7;
   operation.prev_version = 5;
@@ -127,6 +127,16 @@ TEST(DocumentEncode, MetadataComesBack) {
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(*back, metadata);
   EXPECT_FALSE(read_metadata("{}")->permissions) << "absent permissions stay";
+}
+
+TEST(DocumentEncode, DataHasOneSpelling) {
+  const auto spelled = [](std::string json) {
+    const auto wrong = spell_json(json, "data");
+    return wrong ? "refused " + wrong->field : json;
+  };
+  EXPECT_EQ(spelled(R"({ "x": 1.50, "y": [1, 2] })"), R"({"x":1.5,"y":[1,2]})");
+  EXPECT_EQ(spelled(R"({"x":18446744073709551616})"), "refused data") << "could be written and never be read again";
+  EXPECT_EQ(spelled("{"), "refused data");
 }
 
 TEST(DocumentEncode, AClientsMistakesAreNamed) {

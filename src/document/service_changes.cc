@@ -126,6 +126,11 @@ Task<Result<std::optional<Error>>> Service::decide_update(LivePtr live, Caller c
   if (request.version > live->details.version) {
     co_return invalid_field("version", "above the newest version");
   }
+  if (request.content && live->details.type != Type::text) {
+    if (auto unreadable = spell_json(*request.content, "content")) {
+      co_return Refusal(std::move(unreadable));
+    }
+  }
   if (request.content) {
     Operation operation;
     operation.doc_id = live->key.id;

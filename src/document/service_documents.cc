@@ -114,6 +114,11 @@ Task<Result<Created>> Service::create(Caller caller, CreateRequest request) {
   }
   details.created_by = details.updated_by = caller.user.str();
   details.created_at = details.updated_at = clock_.unix_ms();
+  if (*type != Type::text && !request.content.empty()) {
+    if (auto unreadable = spell_json(request.content, "content")) {
+      co_return std::move(*unreadable);
+    }
+  }
   auto content = engine::Document::create(kind_of(*type), request.content, limits_);
   if (!content.ok()) {
     co_return content.error();

@@ -75,6 +75,13 @@ Task<Result<Applied>> Service::apply_on_owner(Caller caller, Operation operation
     co_return std::move(*wrong);
   }
   operation.user_id = caller.user.str();
+  if (auto unreadable = operation.data.empty() ? std::nullopt : spell_json(operation.data, "data")) {
+    Applied applied;
+    applied.refusal = std::move(unreadable);
+    applied.operation = std::move(operation);
+    applied.operation.status = OperationStatus::rejected;
+    co_return applied;
+  }
   const DocumentKey key{caller.tenant, operation.doc_id};
   const int64_t hash = operation_hash(operation);
   co_await owner(key).enter();

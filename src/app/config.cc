@@ -82,7 +82,8 @@ Status check_grpc(const Config& config) {
   if (!config.grpc.tls_cert.empty() || config.grpc.insecure) {
     return {};
   }
-  const std::pair<std::string_view, const Listener&> listeners[] = {{"session.grpc_listen", config.session.grpc_listen}};
+  const std::pair<std::string_view, const Listener&> listeners[] = {
+      {"session.grpc_listen", config.session.grpc_listen}, {"statesync.grpc_listen", config.statesync.grpc_listen}};
   for (const auto& [key, listener] : listeners) {
     if (listener && !is_loopback(*listener)) {
       return invalid_field(key, std::string(key) + ": beyond this machine it needs TLS (grpc.tls.cert and "

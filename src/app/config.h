@@ -54,6 +54,7 @@ struct Config {
     Milliseconds idle_after{};
   };
   struct StateSync {
+    Listener grpc_listen;
     Listener metrics_listen;
     Milliseconds lock_ttl{};
     ConflictPolicy conflict_policy = ConflictPolicy::merge;

@@ -103,7 +103,8 @@ const ConfigKey kTable[] = {
     live({"session.idle_after", "5m", DurationKey{at<&C::session, &C::Session::idle_after>, seconds(1), hours(24)},
      "a session without a heartbeat for this long is idle"}),
 
-    {"statesync.grpc_listen", "127.0.0.1:9002", kNotYet},
+    {"statesync.grpc_listen", "127.0.0.1:9002", ListenerKey{at<&C::statesync, &C::StateSync::grpc_listen>},
+     "documents over gRPC; beyond this machine only with `grpc.tls.cert` or `grpc.insecure`"},
     {"statesync.metrics_listen", "127.0.0.1:9102", ListenerKey{at<&C::statesync, &C::StateSync::metrics_listen>},
      "the same numbers as `session.metrics_listen`, at the port where dashboards of documents look for them"},
     {"statesync.lock_ttl", "30s", DurationKey{at<&C::statesync, &C::StateSync::lock_ttl>, milliseconds(100), hours(1)},

@@ -200,6 +200,8 @@ int Node::http_port() const { return parts_->http->port(); }
 
 int Node::session_grpc_port() const { return parts_->rpc ? parts_->rpc->session_port() : 0; }
 
+int Node::statesync_grpc_port() const { return parts_->rpc ? parts_->rpc->statesync_port() : 0; }
+
 WorkerPool& Node::workers() { return *parts_->workers; }
 
 void Node::adopt(int worker, int descriptor) {

@@ -57,6 +57,7 @@ class Node {
   // The ports that the system gave, 0 where nothing listens.
   int http_port() const;
   int session_grpc_port() const;
+  int statesync_grpc_port() const;
   WorkerPool& workers();
   // Serves a connected stream socket on that worker, as if it had been accepted. Takes the descriptor.
   void adopt(int worker, int descriptor);

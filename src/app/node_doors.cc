@@ -68,7 +68,7 @@ Status Node::Parts::make_rpc() {
   if (options.closed || options.stepped != nullptr) {
     return {};
   }
-  const RpcDoors::Rooms rooms{*workers, *sessions, *table, clock, metrics};
+  const RpcDoors::Rooms rooms{*workers, *account, *sessions, *documents, *table, clock, metrics};
   auto made = RpcDoors::make(config, options.dev, rooms, [this] { return readiness().ready; });
   if (!made.ok()) {
     return made.error();

@@ -55,6 +55,9 @@ void Node::Parts::make_account(std::shared_ptr<const account::KeySet> keys) {
       spawn(close_session(*sessions, UserKey(revocation.tenant, UserId()), SessionId(revocation.subject)));
     }
     gateway->drop_revoked();
+    if (rpc) {
+      rpc->drop_revoked();
+    }
   });
   at_start.emplace_back([this] { account->start(); });
 }

@@ -8,8 +8,10 @@
 #include <memory>
 
 #include "app/config.h"
+#include "document/document.h"
 #include "rpc/calls.h"
 #include "rpc/server.h"
+#include "rpc/streams.h"
 
 namespace tidemark::rpc {
 class ServerCertificate;
@@ -22,7 +24,9 @@ class RpcDoors {
   // What it serves; all of it outlives it.
   struct Rooms {
     WorkerPool& workers;
+    const account::Account& account;
     session::Sessions& sessions;
+    document::Documents& documents;
     const command::Table& table;
     const Clock& clock;
     MetricRegistry& metrics;
@@ -34,9 +38,13 @@ class RpcDoors {
   ~RpcDoors();
 
   Status listen();
-  int session_port() const { return session_->port(); }  // 0: off
+  int session_port() const { return sessions_.port(); }  // 0: off
+  int statesync_port() const { return statesync_.port(); }
 
-  // Health says NOT_SERVING, new calls are refused. Once is enough.
+  // A revocation is in force: streams that were opened with such a token end. Any thread.
+  void drop_revoked() { streams_.drop_revoked(); }
+
+  // Health says NOT_SERVING, new calls are refused, streams end. Once is enough.
   void begin_drain();
   // After that: waits for the calls that are under way, at most so long.
   void wait_until_over(std::chrono::milliseconds at_most);
@@ -47,14 +55,27 @@ class RpcDoors {
   Status reload(const Config& config);
 
  private:
-  RpcDoors(const Config& config, bool dev, const Rooms& rooms);
+  // A port, perhaps one that is off.
+  struct Door {
+    Listener at;
+    std::unique_ptr<rpc::Server> server;  // null: off
+    int port() const { return server ? server->port() : 0; }
+  };
 
-  const Listener session_listen_;
+  RpcDoors(const Config& config, bool dev, const Rooms& rooms);
+  void open(Door& door, const Config& config, rpc::ServerOptions options, std::unique_ptr<grpc::Service> service,
+            std::function<bool()> ready);
+
+  WorkerPool& workers_;
+  document::Documents& documents_;
   const bool with_tls_;
   std::unique_ptr<rpc::ServerCertificate> certificate_;  // null: in the clear
   rpc::Calls calls_;
-  std::unique_ptr<rpc::Server> session_;
-  std::future<void> over_;
+  rpc::Streams streams_;
+  Door sessions_;
+  Door statesync_;
+  std::future<void> calls_over_;
+  std::future<void> streams_over_;
 };
 
 }  // namespace tidemark::app

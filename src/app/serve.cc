@@ -57,7 +57,9 @@ Secret make_dev_secret() {
 Status prepare(Config& config, bool dev) {
   if (dev) {
     const std::pair<const char*, const Listener&> listeners[] = {{"http.listen", config.http.listen},
-                                                                 {"session.grpc_listen", config.session.grpc_listen}};
+                                                                 {"session.grpc_listen", config.session.grpc_listen},
+                                                                 {"statesync.grpc_listen",
+                                                                  config.statesync.grpc_listen}};
     for (const auto& [key, listener] : listeners) {
       if (listener && !is_loopback(*listener)) {
         return fail(Code::invalid_field, "--dev listens on loopback only: " + std::string(key) +
@@ -79,6 +81,7 @@ void announce(const Config& config, const Node& node, bool dev) {
   const std::string host = config.http.listen ? config.http.listen->host : "-";
   log_info("node.started", {{"node", config.node.id}, {"host", host}, {"port", node.http_port()},
                             {"session_grpc_port", node.session_grpc_port()},
+                            {"statesync_grpc_port", node.statesync_grpc_port()},
                             {"workers", config.node.workers}, {"dev", dev}});
   if (dev) {
     std::cerr << "\n  tidemark --dev is INSECURE: anybody on this machine may register as anybody.\n"

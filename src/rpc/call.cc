@@ -65,11 +65,19 @@ UnaryCall::UnaryCall(Calls& calls, Method& method, const Wires& wires, std::uniq
       request_(std::move(request)),
       response_(std::move(response)),
       handler_(std::move(handler)),
-      began_(calls.clock().now()) {}
+      began_(calls.clock().now()) {
+  context_.wait_at = [this](CallGate& gate) {
+    if (!gate.enter()) {
+      return false;
+    }
+    std::exchange(inside_, &gate)->leave();
+    return true;
+  };
+}
 
 void UnaryCall::begin() {
-  entered_ = calls_.gate().enter();
-  if (!entered_) {
+  inside_ = calls_.gate().enter() ? &calls_.gate() : nullptr;
+  if (inside_ == nullptr) {
     finish(fail(Code::unavailable,
                 calls_.gate().closed() ? "this node is being stopped" : "too many calls at the moment"));
     return;
@@ -121,11 +129,10 @@ void UnaryCall::end(const grpc::Status& status) {
 }
 
 void UnaryCall::OnDone() {
-  Calls& calls = calls_;
-  const bool entered = entered_;
+  CallGate* const gate = inside_;
   delete this;
-  if (entered) {
-    calls.gate().leave();
+  if (gate != nullptr) {
+    gate->leave();
   }
 }
 

@@ -39,6 +39,9 @@ struct CallContext {
   std::optional<grpc::StatusCode> status;
   // True when nobody waits for the answer any more; for whoever waits long and may outlive the call.
   std::shared_ptr<std::atomic<bool>> abandoned = std::make_shared<std::atomic<bool>>(false);
+  // Gives up the call's place for one at another gate, before a long wait: it must not keep others from calling. False:
+  // there is none, and nothing has changed.
+  std::function<bool(CallGate&)> wait_at;
 };
 
 // What the metadata and the connection of a call show.
@@ -82,7 +85,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   const Handler handler_;
   const Instant began_;
   bool readable_ = false;
-  bool entered_ = false;
+  CallGate* inside_ = nullptr;  // where it has a place; null: nowhere
 };
 
 // For a service's override of a raw callback method.

@@ -52,6 +52,7 @@ void set_limits(grpc::ServerBuilder& builder, const ServerOptions& options) {
   }
   // Reflection is the only service that keeps a thread while it is used.
   grpc::ResourceQuota quota(options.name);
+  quota.Resize(options.memory_bytes);
   quota.SetMaxThreads(options.reflections + 1);
   builder.SetResourceQuota(quota);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);

@@ -23,12 +23,13 @@ class Service;
 namespace tidemark::rpc {
 
 struct ServerOptions {
-  std::string name;                   // the configuration key, for errors
-  std::vector<std::string> services;  // as health and its askers call them
-  size_t message_bytes = 64 * 1024;   // of a request; above: RESOURCE_EXHAUSTED
-  size_t metadata_bytes = 16 * 1024;  // of a request, all of it; above: RESOURCE_EXHAUSTED
-  int streams_per_connection = 256;   // calls of one connection at a time; the client waits
-  int reflections = 4;                // clients that hold the reflection stream open at a time
+  std::string name;                         // the configuration key, for errors
+  std::vector<std::string> services;        // as health and its askers call them
+  size_t message_bytes = 64 * 1024;         // of a request; above: RESOURCE_EXHAUSTED
+  size_t metadata_bytes = 16 * 1024;        // of a request, all of it; above: RESOURCE_EXHAUSTED
+  int streams_per_connection = 256;         // calls of one connection at a time; the client waits
+  size_t memory_bytes = 256 * 1024 * 1024;  // of what its connections have in hand; near it gRPC takes less from them
+  int reflections = 4;                      // clients that hold the reflection stream open at a time
   std::chrono::milliseconds handshake_timeout{10'000};
   std::chrono::milliseconds keepalive{30'000};          // silence after which it pings
   std::chrono::milliseconds keepalive_timeout{20'000};  // and without an answer ends the connection

@@ -143,6 +143,7 @@ Task<Result<Session>> Sessions::heartbeat(UserKey user, SessionId id) {
   });
   if (kept.ok()) {
     heartbeats_.add();
+    touch(kept->user, id);  // tells those who hold something for as long as the session is alive
   }
   co_return kept;
 }

@@ -23,7 +23,7 @@ before(async () => {
   const listen = `127.0.0.1:${await freePort()}`;
   origin = `http://${listen}`;
   const settings = [`http.listen=${listen}`, 'session.metrics_listen=off', 'session.grpc_listen=off',
-    'statesync.metrics_listen=off', 'storage.url=memory:'];
+    'statesync.grpc_listen=off', 'statesync.metrics_listen=off', 'storage.url=memory:'];
   server = spawn(binary, ['serve', '--dev', ...settings.flatMap((setting) => ['--set', setting])], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });

@@ -17,7 +17,7 @@ def serve(path, user=None):
     """Starts the server on that database and waits for its end; gives (exit code, what it said)."""
     command = [str(binary()), "serve", "--set", f"storage.url=sqlite:{path}", "--set", f"auth.hs256_secret={tokens.SECRET}",
                "--set", f"http.listen=127.0.0.1:{free_port()}", "--set", "session.metrics_listen=off",
-               "--set", "session.grpc_listen=off", "--set", "statesync.metrics_listen=off"]
+               "--set", "session.grpc_listen=off", "--set", "statesync.metrics_listen=off", "--set", "statesync.grpc_listen=off"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMARK_")}
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment, cwd="/", user=user)
     return done.returncode, done.stderr

@@ -447,6 +447,7 @@ def test_calls_under_way_are_answered_before_the_node_ends(own_server):
         futures.append(caller.stub.CreateSession.future(session.CreateSessionRequest(user_id=f"user-{number}"),
                                                         metadata=caller.metadata, timeout=30))
         if number == 150:
+            futures[0].result()
             server.terminate()
     assert server.wait() == 0
     server.process = None

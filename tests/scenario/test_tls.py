@@ -439,7 +439,7 @@ def test_reload_changes_the_certificate_for_new_connections(own_server, tmp_path
 def refusal_to_start(directory, **settings):
     command = [binary(), "serve", "--dev"]
     for name, value in {"http.listen": "127.0.0.1:0", "session.metrics_listen": "off", "session.grpc_listen": "off",
-                        "statesync.metrics_listen": "off", "storage.url": "memory:",
+                        "statesync.grpc_listen": "off", "statesync.metrics_listen": "off", "storage.url": "memory:",
                         **{f"http.tls.{name}": value for name, value in settings.items()}}.items():
         command += ["--set", f"{name}={value}"]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=20)

@@ -35,6 +35,8 @@ for _name in generate():
 
 session: Any = globals()["session"]  # so that a linter knows them
 session_stubs: Any = globals()["session_stubs"]
+statesync: Any = globals()["statesync"]
+statesync_stubs: Any = globals()["statesync_stubs"]
 health: Any = globals()["health"]
 health_stubs: Any = globals()["health_stubs"]
 reflection: Any = globals()["reflection"]
@@ -110,6 +112,11 @@ class Port:
         """SessionService as `user`; without one with no token at all, which dev mode takes for service and admin."""
         token = token or (tokens.token(user, **claims) if user else None)
         return Caller(self.channel, session_stubs.SessionServiceStub, session, token)
+
+    def documents(self, user=None, token=None, **claims):
+        """StateSyncService, in the same way."""
+        token = token or (tokens.token(user, **claims) if user else None)
+        return Caller(self.channel, statesync_stubs.StateSyncServiceStub, statesync, token)
 
     def health(self, service=""):
         stub = health_stubs.HealthStub(self.channel)

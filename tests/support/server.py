@@ -78,7 +78,8 @@ class Server:
         self.settings = {
             "http.listen": f"127.0.0.1:{self.port}",
             "session.metrics_listen": f"127.0.0.1:{self.metrics_port}",
-            "session.grpc_listen": "off",  # support.rpc starts those that listen
+            "session.grpc_listen": "off",  # a test that wants to call switches it on
+            "statesync.grpc_listen": "off",
             "statesync.metrics_listen": "off",
             "storage.url": f"sqlite:{self.directory}/tidemark.db",
             "auth.hs256_secret": tokens.SECRET,

@@ -76,13 +76,24 @@ async def test_an_honest_server_gives_back_what_it_took(own_server):
     for moment, rounds in (("before", 2), ("after", ROUNDS)):
         await Team(server, rounds=rounds).live()
         await close_all()
-        while connections_of(server.process.pid):  # it closes its ends after the clients have closed theirs
-            await asyncio.sleep(0.01)
-        usage = usage_of(server.process.pid)
+        usage = await settled_usage(server.process.pid)
         if sanitizer() is not None:
             usage["rss"] = 0  # is mostly the sanitizer's
         server.recorder.resources(moment, usage)
     assert check(server.recorder.events) == []
+
+
+async def settled_usage(pid):
+    """When the server has closed its ends, those too that it accepts only after their clients have gone."""
+    descriptors = None
+    while True:
+        while connections_of(pid):
+            await asyncio.sleep(0.01)
+        usage = usage_of(pid)
+        if usage["descriptors"] == descriptors:
+            return usage
+        descriptors = usage["descriptors"]
+        await asyncio.sleep(0.2)
 
 
 async def close_all():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from checker import Recorder, check
+from checker.checks import LISTED_MAX
 
 GROUP = "g"
 
@@ -180,6 +181,13 @@ def test_what_was_unread_does_not_come_after_the_removal():
                           path=f"/conversations/{GROUP}/members/ben")
     story.note("open", after=20, conn=3, user="ben", tenant="t", device="desk")
     assert "I10" in story.recv(3, entry(2)).broken()
+
+
+def test_many_violations_of_one_kind_do_not_hide_another():
+    story = honest().open(3, "eve")
+    for seq in range(4, 4 + LISTED_MAX + 10):
+        story.recv(2, entry(seq)).recv(2, entry(seq))
+    assert "I10" in story.recv(3, entry(2)).final(ADDED, entry(2), entry(3)).broken()
 
 
 def test_the_command_line(tmp_path):

@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kRestoring = ".restoring";
+constexpr int kKeptMax = 1000;  // old stores of one second
 
 std::string time_stamp(const Clock& clock) {
   const std::time_t seconds = clock.unix_ms() / 1000;
@@ -68,16 +69,21 @@ Result<storage::CheckedCopy> prepare(const std::string& backup, const std::strin
 }
 
 // Keeps the old store under another name, by links: until the new one is renamed over it, the old one is in its place.
-Status keep_old(const std::string& store, const std::string& kept) {
+// Gives that name: `wanted`, with a number where an earlier restore of the same second has taken it.
+Result<std::string> keep_old(const std::string& store, const std::string& wanted) {
   const bool readable = storage::settle_sqlite(store);
-  if (::link(store.c_str(), kept.c_str()) != 0) {
-    return failed("cannot keep the old store as " + kept);
+  std::string kept = wanted;
+  for (int number = 2; ::link(store.c_str(), kept.c_str()) != 0; ++number) {
+    if (errno != EEXIST || number > kKeptMax) {
+      return failed("cannot keep the old store as " + kept);
+    }
+    kept = wanted + "-" + std::to_string(number);
   }
   std::error_code error;
   if (!readable && fs::exists(store + "-wal", error) && ::link((store + "-wal").c_str(), (kept + "-wal").c_str()) != 0) {
-    return failed("cannot keep the old store as " + kept);
+    return failed("cannot keep the log of the old store as " + kept + "-wal");
   }
-  return {};
+  return kept;
 }
 
 // A log that lies beside a database is read with it, also with another one than its own. What was in it is in the old
@@ -118,8 +124,12 @@ Result<Restored> restore_store(const std::string& backup, const std::string& sto
   result.entries = checked->entries;
   Status done;
   if (replaces) {
-    result.kept = store + ".before-restore-" + time_stamp(clock);
-    done = keep_old(store, result.kept);
+    auto kept = keep_old(store, store + ".before-restore-" + time_stamp(clock));
+    if (kept.ok()) {
+      result.kept = std::move(*kept);
+    } else {
+      done = kept.error();
+    }
   }
   if (done.ok()) {
     done = remove_logs(store);

@@ -207,6 +207,17 @@ async def test_cancelled_backup_leaves_nothing(own_server, tmp_path):
     assert not (tmp_path / "copy.db.partial").exists()
 
 
+def test_restores_in_one_second_keep_every_store(own_server, tmp_path):
+    server = own_server()
+    fill(server, 4)
+    commands.run(server, "backup", "--to", tmp_path / "copy.db")
+    server.kill()
+    for _ in range(3):
+        commands.run(server, "restore", "--from", tmp_path / "copy.db", "--force")
+    kept = [path for path in server.directory.iterdir() if ".before-restore-" in path.name]
+    assert len(kept) == 3, kept
+
+
 @pytest.mark.limit(180)
 async def test_kill_in_the_middle_of_a_restore(own_server, tmp_path):
     server = own_server()

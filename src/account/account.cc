@@ -19,6 +19,20 @@ int64_t milliseconds(std::chrono::milliseconds duration) { return duration.count
 
 }  // namespace
 
+command::Caller caller_of(const Claims& claims, command::Door door) {
+  command::Caller caller;
+  caller.door = door;
+  caller.tenant = claims.tenant;
+  caller.user = claims.user;
+  caller.session = claims.session;
+  caller.admin = claims.admin;
+  caller.service = claims.service;
+  caller.token_issued_at = claims.issued_at;
+  caller.token_expires_at = claims.expires_at;
+  caller.session_token = claims.session_token;
+  return caller;
+}
+
 Account::Account(WorkerPool& workers, storage::Database& database, std::shared_ptr<const KeySet> keys,
                  AccountOptions options, const Clock& clock, MetricRegistry& metrics)
     : workers_(workers),

@@ -29,6 +29,9 @@ struct AccountOptions {
   std::chrono::milliseconds audit_keep{};
 };
 
+// Who asks, with these claims, at this door. The door adds what only it knows: device, connection, address.
+command::Caller caller_of(const Claims& claims, command::Door door);
+
 class Account {
  public:
   Account(WorkerPool& workers, storage::Database& database, std::shared_ptr<const KeySet> keys, AccountOptions options,

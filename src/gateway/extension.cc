@@ -1,7 +1,6 @@
 #include "gateway/extension.h"
 
 #include <algorithm>
-#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/rfc7230.hpp>
 #include <iterator>
 #include <optional>

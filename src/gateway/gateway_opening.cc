@@ -16,18 +16,9 @@ void Gateway::name_device(Wishes& wishes, const DeviceId& device) {
 }
 
 command::Caller Gateway::caller_of(const account::Claims& claims, const Wishes& wishes) const {
-  command::Caller caller;
-  caller.door = command::Door::websocket;
-  caller.tenant = claims.tenant;
-  caller.user = claims.user;
+  command::Caller caller = account::caller_of(claims, command::Door::websocket);
   caller.device = wishes.device;
-  caller.session = claims.session;
-  caller.admin = claims.admin;
-  caller.service = claims.service;
   caller.named_device = wishes.named_device;
-  caller.token_issued_at = claims.issued_at;
-  caller.token_expires_at = claims.expires_at;
-  caller.session_token = claims.session_token;
   return caller;
 }
 

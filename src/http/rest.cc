@@ -1,7 +1,6 @@
 #include "http/rest.h"
 
 #include <algorithm>
-#include <boost/beast/core/string.hpp>
 
 #include "core/ascii.h"
 #include "core/error_table.h"
@@ -77,15 +76,10 @@ Task<Result<Caller>> Rest::identify(const RestCall* call) const {
   if (!named.ok()) {
     co_return named.error();
   }
-  Caller caller;
-  caller.tenant = claims->tenant;
-  caller.user = claims->service ? std::move(*named) : claims->user;
-  caller.session = claims->session;
-  caller.admin = claims->admin;
-  caller.service = claims->service;
-  caller.token_issued_at = claims->issued_at;
-  caller.token_expires_at = claims->expires_at;
-  caller.session_token = claims->session_token;
+  Caller caller = account::caller_of(*claims, command::Door::rest);
+  if (claims->service) {
+    caller.user = std::move(*named);
+  }
   caller.client_ip = call->client_ip;
   caller.client_port = call->client_port;
   co_return caller;

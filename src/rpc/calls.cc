@@ -1,8 +1,8 @@
 #include "rpc/calls.h"
 
 #include <algorithm>
-#include <boost/beast/core/string.hpp>
 
+#include "core/ascii.h"
 #include "core/error_table.h"
 #include "core/log.h"
 
@@ -23,7 +23,7 @@ Result<std::string> token_of(const Shown& shown) {
     return fail(Code::unauthorized, "more than one authorization");
   }
   std::string_view value = shown.authorization ? std::string_view(*shown.authorization) : std::string_view();
-  if (value.size() <= kScheme.size() || !boost::beast::iequals(value.substr(0, kScheme.size()), kScheme)) {
+  if (value.size() <= kScheme.size() || !equal_ignoring_case(value.substr(0, kScheme.size()), kScheme)) {
     return fail(Code::unauthorized);
   }
   value.remove_prefix(std::min(value.find_first_not_of(' ', kScheme.size()), value.size()));
@@ -101,35 +101,29 @@ Task<Result<Identity>> Calls::identify(const Shown* shown, const Method* method)
 Task<Result<Identity>> Calls::verify(const Shown* shown) const {
   Identity identity;
   command::Caller& caller = identity.caller;
-  caller.door = command::Door::rpc;
-  caller.client_ip = shown->peer.address;
-  caller.client_port = shown->peer.port;
   if (options_.dev && !shown->authorization && shown->peer.loopback) {
+    caller.door = command::Door::rpc;
     caller.tenant = TenantId("default");
     caller.service = caller.admin = true;
-    co_return std::move(identity);
+  } else {
+    auto token = token_of(*shown);
+    if (!token.ok()) {
+      co_return token.error();
+    }
+    const auto claims = co_await sessions_.authenticate(std::move(*token));
+    if (!claims.ok()) {
+      co_return claims.error();
+    }
+    caller = account::caller_of(*claims, command::Door::rpc);
+    if (claims->service) {
+      caller.user = UserId();  // the call names the user
+    }
+    identity.owner = UserKey(claims->tenant, claims->user);
+    identity.token = account::TokenMark(*claims);
+    identity.with_token = true;
   }
-  auto token = token_of(*shown);
-  if (!token.ok()) {
-    co_return token.error();
-  }
-  const auto claims = co_await sessions_.authenticate(std::move(*token));
-  if (!claims.ok()) {
-    co_return claims.error();
-  }
-  caller.tenant = claims->tenant;
-  if (!claims->service) {
-    caller.user = claims->user;
-  }
-  caller.session = claims->session;
-  caller.admin = claims->admin;
-  caller.service = claims->service;
-  caller.token_issued_at = claims->issued_at;
-  caller.token_expires_at = claims->expires_at;
-  caller.session_token = claims->session_token;
-  identity.owner = UserKey(claims->tenant, claims->user);
-  identity.token = account::TokenMark(*claims);
-  identity.with_token = true;
+  caller.client_ip = shown->peer.address;
+  caller.client_port = shown->peer.port;
   co_return std::move(identity);
 }
 

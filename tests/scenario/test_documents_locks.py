@@ -317,7 +317,7 @@ async def test_a_thousand_waiters(server):
     assert (await a.request(type="lock", document_id=doc))["type"] == "locked"
     crowd = [await server.connect(alice, f"device-{number}") for number in range(4)]
     # One session waits many times over; each gets the same lock, renewed.
-    waiting = [asyncio.ensure_future(client.request(type="lock", document_id=doc, wait_ms=20_000))
+    waiting = [asyncio.ensure_future(client.request(type="lock", document_id=doc, wait_ms=120_000))
                for client in crowd for _ in range(250)]
     for client in crowd:
         await client.settle()

@@ -1,7 +1,5 @@
 """StateSyncService for a client that was generated from proto/statesync.proto: every call, the stream, who may, bad input."""
 import json
-import queue
-import threading
 import time
 from urllib.parse import unquote
 
@@ -14,6 +12,7 @@ from support.names import new_id, unique, uniques
 from support.rest import assert_success
 from support.rpc import (DENIED, EXHAUSTED, EXISTS, FAILED, INVALID, NOT_FOUND, OUT_OF_RANGE, UNAUTHENTICATED, UNAVAILABLE,
                          Port, expect_refusal, port_of, refusal_of, reflection, reflection_stubs, statesync)
+from support.rpc_stream import Stream
 from support.server import Server
 
 LISTEN = {"statesync.grpc_listen": "127.0.0.1:0"}
@@ -45,48 +44,6 @@ def port(server):
     port = port_to(server)
     yield port
     port.close()
-
-
-class Stream:
-    """A subscription: its events in a queue, and how it ended."""
-
-    def __init__(self, caller, **fields):
-        self.events, self.ended, self.seen = queue.Queue(), None, []
-        self.call = caller.stub.SubscribeDocument(statesync.SubscribeDocumentRequest(**fields), metadata=caller.metadata,
-                                                  timeout=120)
-        self.thread = threading.Thread(target=self.read, daemon=True)
-        self.thread.start()
-
-    def read(self):
-        try:
-            for event in self.call:
-                self.events.put(event)
-            self.events.put(None)
-        except grpc.RpcError as error:
-            self.ended = refusal_of(error)
-            self.events.put(None)
-
-    def next(self, *types, timeout=20):
-        """The next event, or the next one of these types; whatever is passed over is in `seen`."""
-        while True:
-            event = self.events.get(timeout=timeout)
-            assert event is not None, f"ended: {self.ended}"
-            self.seen.append(event)
-            if not types or event.type in types:
-                return event
-
-    def started(self):
-        return self.next("user_joined")
-
-    def end(self, timeout=20):
-        """Waits for its end; gives the refusal, None where it ended with OK."""
-        while self.events.get(timeout=timeout) is not None:
-            pass
-        return self.ended
-
-    def cancel(self):
-        self.call.cancel()
-        self.thread.join(20)
 
 
 def make_document(caller, kind="whiteboard", content="{}", **more):

@@ -69,6 +69,8 @@ struct Config {
     std::string tls_client_ca;  // empty: clients need no certificate
     bool insecure = false;      // may listen beyond loopback in the clear
     bool reflection = true;
+    size_t calls = 0;
+    size_t subscriptions = 0;
   };
   struct Storage {
     std::string url;  // sqlite:PATH or memory:

@@ -132,6 +132,10 @@ const ConfigKey kTable[] = {
      "true: the gRPC ports may listen beyond this machine without TLS, for a network that nobody else is in"},
     {"grpc.reflection", "true", ChoiceKey{kTruthNames, assign<&C::grpc, &C::Grpc::reflection>},
      "tools like grpcurl may ask for the services and their messages"},
+    {"grpc.calls", "1024", CountKey{at<&C::grpc, &C::Grpc::calls>, 1, 1'000'000},
+     "calls on the gRPC ports that are under way at the same time, without subscriptions; above: UNAVAILABLE"},
+    {"grpc.subscriptions", "10000", CountKey{at<&C::grpc, &C::Grpc::subscriptions>, 1, 1'000'000},
+     "subscriptions on the gRPC ports and calls that wait for a lock, together; above: UNAVAILABLE"},
 
     {"storage.url", "sqlite:./data/tidemark.db",
      UrlKey{at<&C::storage, &C::Storage::url>, "sqlite:PATH or memory:", is_storage_url},

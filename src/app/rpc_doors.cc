@@ -17,14 +17,16 @@ rpc::CertificateFiles files_of(const Config& config) {
   return {config.grpc.tls_cert, config.grpc.tls_key, config.grpc.tls_client_ca};
 }
 
-rpc::CallOptions call_options_of(bool dev) {
+rpc::CallOptions call_options_of(const Config& config, bool dev) {
   rpc::CallOptions options;
+  options.calls = config.grpc.calls;
   options.dev = dev;
   return options;
 }
 
 rpc::StreamOptions stream_options_of(const Config& config) {
   rpc::StreamOptions options;
+  options.streams = config.grpc.subscriptions;
   options.queue_bytes = config.limits.queue;
   options.write_stall = config.limits.write_stall;
   return options;
@@ -38,7 +40,7 @@ RpcDoors::RpcDoors(const Config& config, bool dev, const Rooms& rooms)
     : workers_(rooms.workers),
       documents_(rooms.documents),
       with_tls_(!config.grpc.tls_cert.empty()),
-      calls_(rooms.workers, rooms.sessions, rooms.table, rooms.clock, rooms.metrics, call_options_of(dev)),
+      calls_(rooms.workers, rooms.sessions, rooms.table, rooms.clock, rooms.metrics, call_options_of(config, dev)),
       streams_(rooms.workers, rooms.account, rooms.sessions, stream_options_of(config)),
       sessions_{config.session.grpc_listen, nullptr},
       statesync_{config.statesync.grpc_listen, nullptr} {}

@@ -97,6 +97,7 @@ Status Node::operate(const OperationRequest& request, const OperationAnswer& ans
                       .sessions = *parts.sessions,
                       .devices = *parts.devices,
                       .conversations = *parts.conversations,
+                      .documents = *parts.documents,
                       .gateway = *parts.gateway,
                       .metrics = parts.metrics,
                       .clock = parts.clock,

@@ -11,6 +11,7 @@
 
 #include "conversation/conversation.h"
 #include "device/device.h"
+#include "document/document.h"
 #include "gateway/gateway.h"
 #include "session/session.h"
 
@@ -28,6 +29,7 @@ struct Operated {
   session::Sessions& sessions;
   device::Devices& devices;
   conversation::Conversations& conversations;
+  document::Documents& documents;
   gateway::Gateway& gateway;
   const MetricRegistry& metrics;
   const Clock& clock;

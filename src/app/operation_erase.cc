@@ -28,8 +28,9 @@ class Erasure {
         pseudonym_("erased-" + make_uuid7(node.clock, node.random).str()) {}
 
   Status run() {
-    for (const auto part : {&Erasure::note, &Erasure::revoke, &Erasure::close_sessions, &Erasure::leave_conversations, &Erasure::erase_entries,
-                            &Erasure::forget_devices, &Erasure::forget_sessions, &Erasure::wipe}) {
+    for (const auto part : {&Erasure::note, &Erasure::revoke, &Erasure::close_sessions, &Erasure::leave_conversations,
+                            &Erasure::erase_entries, &Erasure::erase_documents, &Erasure::forget_devices,
+                            &Erasure::forget_sessions, &Erasure::wipe}) {
       if (const Status done = (this->*part)(); !done.ok()) {
         return done;
       }
@@ -46,7 +47,9 @@ class Erasure {
         .field("erased_as", pseudonym_)
         .field("conversations_left", left_)
         .field("messages_removed", progress_.messages)
-        .field("entries_changed", progress_.entries)
+        .field("documents_deleted", documents_.deleted)
+        .field("documents_left", documents_.left)
+        .field("entries_changed", progress_.entries + documents_.entries)
         .field("rows_removed", rows_)
         .end();
     return json;
@@ -149,6 +152,18 @@ class Erasure {
     });
   }
 
+  Status erase_documents() {
+    return repeat([this]() -> Result<bool> {
+      const auto progress = wait_on<Result<document::EraseProgress>>(
+          worker(), [this] { return node_.documents.erase_some(user_, pseudonym_, documents_); });
+      if (!progress.ok()) {
+        return progress.error();
+      }
+      documents_ = *progress;
+      return !documents_.done;
+    });
+  }
+
   Status forget_devices() {
     const Status dropped = wait_on<Status>(worker(), [this]() -> Task<Status> {
       co_await node_.devices.drop_unstored(user_);
@@ -198,6 +213,7 @@ class Erasure {
   const OperationAnswer& answer_;
   const std::string pseudonym_;
   conversation::EraseProgress progress_;
+  document::EraseProgress documents_;
   int64_t left_ = 0;
   int64_t rows_ = 0;
 };

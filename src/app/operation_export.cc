@@ -52,7 +52,7 @@ Status export_user(const Operated& node, const OperationRequest& request, const 
     return cancelled();
   }
   for (const auto& parts : {session::Sessions::personal_parts(), device::Devices::personal_parts(),
-                            conversation::Conversations::personal_parts()}) {
+                            conversation::Conversations::personal_parts(), document::Documents::personal_parts()}) {
     for (const storage::PersonalPart& part : parts) {
       if (const Status printed = print_part(node, user, part, answer); !printed.ok()) {
         return printed;

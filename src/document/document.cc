@@ -1,5 +1,6 @@
 // The door of the document room.
 #include "document/document_commands.h"
+#include "document/personal.h"
 #include "document/service.h"
 
 namespace tidemark::document {
@@ -58,6 +59,11 @@ Task<Status> Documents::unsubscribe(Caller caller, std::string doc_id, std::stri
   return service_->unsubscribe(std::move(caller), std::move(doc_id), std::move(subscriber_id));
 }
 Task<Result<Stats>> Documents::stats(Caller caller) { return service_->stats(std::move(caller)); }
+
+std::vector<storage::PersonalPart> Documents::personal_parts() { return store::personal_parts(); }
+Task<Result<EraseProgress>> Documents::erase_some(UserKey user, std::string pseudonym, EraseProgress progress) {
+  return service_->erase_some(std::move(user), std::move(pseudonym), progress);
+}
 
 void Documents::add_commands(command::Table& table) { add_document_rows(service_.get(), table); }
 

@@ -18,6 +18,7 @@
 #include "core/random.h"
 #include "document/model.h"
 #include "session/session.h"
+#include "storage/personal.h"
 
 namespace tidemark::document {
 
@@ -159,6 +160,20 @@ struct Sink {
   std::function<void(const std::optional<Error>&)> ended;
 };
 
+// How far the erasure of a user has come.
+struct EraseProgress {
+  int64_t deleted = 0;  // documents that were the user's alone
+  int64_t left = 0;     // others
+  int64_t entries = 0;  // that named the user
+  bool done = false;
+  // Private to the room.
+  bool begun = false;
+  int64_t stream = 0;  // documents up to here are done, but for this one if it is `inside` it
+  bool inside = false;
+  int64_t seq = 0;
+  int64_t conflict = 0;
+};
+
 struct Follower;
 
 // A gRPC stream's hold on a document. Owner: the worker that subscribed. Its destruction ends the subscription without a
@@ -223,6 +238,14 @@ class Documents {
 
   // Counts of what is stored and live, in the caller's tenant.
   Task<Result<Stats>> stats(Caller caller);
+
+  // What is kept about one user, for the export.
+  static std::vector<storage::PersonalPart> personal_parts();
+  // The next step of an erasure, until it is `done`; again from the beginning after an interruption. First what the user
+  // has open ends (locks, places in queues, subscriptions), then the documents: a document that nobody else may edit is
+  // deleted, another gets its first editor as owner. At last the pseudonym takes the place of the user's id in what
+  // remains, whose content stays.
+  Task<Result<EraseProgress>> erase_some(UserKey user, std::string pseudonym, EraseProgress progress);
 
  private:
   std::unique_ptr<Service> service_;

@@ -9,6 +9,7 @@
 
 #include "core/uuid.h"
 #include "document/live.h"
+#include "document/personal.h"
 
 namespace tidemark::document {
 
@@ -60,6 +61,8 @@ class Service {
   Task<Result<Following>> follow(Caller caller, std::string doc_id, std::optional<int64_t> since_version);
   Task<Result<stream::StreamKey>> unfollow(Caller caller, std::string doc_id);
   Task<Status> awareness(Caller caller, std::string doc_id, std::string state);
+
+  Task<Result<EraseProgress>> erase_some(UserKey user, std::string pseudonym, EraseProgress progress);
 
   // Called by the timers of a document, on its owner.
   void lock_due(LiveDocument& live);
@@ -167,6 +170,8 @@ class Service {
                       const std::string& user);
   void note_update(LiveDocument& live, const std::string& user, const std::string& client_id, int64_t hash);
   Task<Result<Deleted>> remove_on_owner(Caller caller, DeleteRequest request);
+  // The document ends, whoever has it locked.
+  void end_document(LiveDocument& live, const std::string& user);
   Task<Result<std::string>> content_at(LivePtr live, int64_t version);
   std::optional<Error> check_metadata(const Metadata& metadata) const;
   static Metadata without_people(Metadata metadata);
@@ -175,6 +180,17 @@ class Service {
   Task<Result<Conflict>> resolve_on_owner(Caller caller, ResolveRequest request);
   Result<Conflict> decide_resolution(LiveDocument& live, const Caller& caller, const ResolveRequest& request,
                                      ConflictRow row);
+
+  // --- erasing a user (service_erasure.cc)
+  Task<> end_presence(UserKey user);
+  // False: there is none (any more).
+  Task<Result<bool>> release_one(UserKey user);
+  Task<Result<bool>> leave_one(UserKey user, std::string pseudonym, EraseProgress* progress);
+  bool leave(LiveDocument& live, const std::string& user, const std::string& pseudonym);
+  Task<Result<EraseProgress>> erase_traces(UserKey user, std::string pseudonym, EraseProgress progress);
+  Task<Result<store::Erased>> erase_from_document(UserKey user, std::string pseudonym, store::Mention document,
+                                                  store::Erased so_far);
+  static void forget_user(LiveDocument& live, const std::string& user, const std::string& pseudonym);
 
   // --- followers (service_followers.cc)
   // The entry behind which a subscriber's events begin, and the version there.

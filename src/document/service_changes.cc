@@ -240,21 +240,7 @@ Task<Result<Deleted>> Service::remove_on_owner(Caller caller, DeleteRequest requ
       deleted.refusal = std::move(refused);
       co_return deleted;
     }
-    while (!live->waiters.empty()) {
-      live->waiters.front()->leave();
-    }
-    for (const Pending& pending : std::exchange(live->pending, {})) {
-      draft(*live).done_pending.push_back(pending.number);
-    }
-    if (live->details.lock) {
-      release(*live, "document_deleted", false, user);
-    }
-    Batch& batch = draft(*live);
-    batch.details_changed = batch.cleared = true;
-    live->details.state = State::deleted;
-    note_update(*live, user, {}, 0);
-    batch.updated_by = user;
-    live->exists = false;  // for whoever comes from now on
+    end_document(*live, user);
     const BatchPtr stored = live->next;
     const Batch::End end = co_await stored->ended();
     if (end == Batch::End::committed) {
@@ -264,6 +250,24 @@ Task<Result<Deleted>> Service::remove_on_owner(Caller caller, DeleteRequest requ
       co_return fail(Code::unavailable);
     }
   }
+}
+
+void Service::end_document(LiveDocument& live, const std::string& user) {
+  while (!live.waiters.empty()) {
+    live.waiters.front()->leave();
+  }
+  for (const Pending& pending : std::exchange(live.pending, {})) {
+    draft(live).done_pending.push_back(pending.number);
+  }
+  if (live.details.lock) {
+    release(live, "document_deleted", false, user);
+  }
+  Batch& batch = draft(live);
+  batch.details_changed = batch.cleared = true;
+  live.details.state = State::deleted;
+  note_update(live, user, {}, 0);
+  batch.updated_by = user;
+  live.exists = false;  // for whoever comes from now on
 }
 
 }  // namespace tidemark::document

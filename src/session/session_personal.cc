@@ -16,6 +16,7 @@ constexpr int kRowsPerStep = 100;
 constexpr Sql kPage{
     "SELECT id, device, open, client_ip, client_port, metadata, created_at, updated_at, last_activity, expires_at,"
     " stats FROM sessions WHERE tenant = ? AND user_id = ? AND id > ? ORDER BY id LIMIT ?"};
+constexpr Sql kOpen{"SELECT id FROM sessions WHERE tenant = ? AND user_id = ? AND open = 1"};
 constexpr Sql kCloseAll{"UPDATE sessions SET open = 0, updated_at = ? WHERE tenant = ? AND user_id = ? AND open = 1"};
 constexpr Sql kForget{
     "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE tenant = ? AND user_id = ? LIMIT ?)"};
@@ -51,14 +52,23 @@ std::vector<storage::PersonalPart> Sessions::personal_parts() { return {{"sessio
 
 Task<Status> Sessions::close_all(UserKey user) {
   const int64_t now = clock_.unix_ms();
-  const auto closed = co_await database_.write([&](Transaction& tx) -> Status {
+  const auto closed = co_await database_.write([&](Transaction& tx) -> Result<std::vector<SessionId>> {
+    std::vector<SessionId> open;
+    for (Statement& row = tx.query(kOpen, user.tenant.str(), user.user.str()); row.next();) {
+      open.emplace_back(row.string(0));
+    }
     tx.execute(kCloseAll, now, user.tenant.str(), user.user.str());
-    return {};
+    return open;
   });
   if (!closed.ok()) {
-    co_return closed;
+    co_return closed.error();
   }
   co_await home_of(user).enter();
+  for (const SessionId& id : *closed) {
+    for (const SessionEvents& events : session_events_) {
+      events.ended(user, id);
+    }
+  }
   for (const Connection& connection : connections_of(user)) {
     door_.close(connection, CloseCode::session_closed);
   }

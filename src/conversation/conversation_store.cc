@@ -185,8 +185,8 @@ void set_role(Transaction& tx, StreamId stream, const UserId& user, Role role) {
   tx.execute(kSetRole, role, stream, user.str());
 }
 
-void set_read(Transaction& tx, StreamId stream, const UserId& user, int64_t seq) {
-  tx.execute(kSetRead, seq, stream, seq, stream, seq, user.str(), stream, user.str(), seq);
+bool set_read(Transaction& tx, StreamId stream, const UserId& user, int64_t seq) {
+  return tx.execute(kSetRead, seq, stream, seq, stream, seq, user.str(), stream, user.str(), seq) > 0;
 }
 
 void note_own_message(Transaction& tx, StreamId stream, std::string_view user) {

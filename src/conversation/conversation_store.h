@@ -24,7 +24,8 @@ void insert_member(storage::Transaction& tx, const TenantId& tenant, stream::Str
                    const Member& member);
 void delete_member(storage::Transaction& tx, stream::StreamId stream, const UserId& user);
 void set_role(storage::Transaction& tx, stream::StreamId stream, const UserId& user, Role role);
-void set_read(storage::Transaction& tx, stream::StreamId stream, const UserId& user, int64_t seq);
+// False: it was there already, or further.
+bool set_read(storage::Transaction& tx, stream::StreamId stream, const UserId& user, int64_t seq);
 void note_own_message(storage::Transaction& tx, stream::StreamId stream, std::string_view user);
 void set_delivered(storage::Transaction& tx, stream::StreamId stream, const UserId& user, int64_t seq);
 

@@ -73,9 +73,6 @@ Service::Answer Service::send(Caller caller, Request request) {
   if (!may_see(*conversation, caller)) {
     co_return fail(Code::not_found, "no such conversation");
   }
-  if (reply_to > conversation->details.head) {
-    co_return invalid_field("reply_to", "there is no such entry");
-  }
   const Instant start = clock_.now();
   struct Outcome {
     Stored stored;
@@ -85,6 +82,9 @@ Service::Answer Service::send(Caller caller, Request request) {
     auto stored = append(tx, conversation->details.stream, caller, change, true);
     if (!stored.ok()) {
       return stored.error();
+    }
+    if (reply_to >= stored->appended.seq) {
+      return invalid_field("reply_to", "there is no such entry");
     }
     if (TIDEMARK_FAULT(fan_out_before_commit)) {
       owner(conversation->key).post([this, conversation, told = *stored, caller] { publish(*conversation, told, caller); });

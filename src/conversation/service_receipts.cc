@@ -26,12 +26,9 @@ Service::Answer Service::read(Caller caller, Request request) {
     co_return opened.error();
   }
   const ConversationPtr conversation = std::move(*opened);
-  Member* member = conversation->member(caller.user);
+  const Member* const member = conversation->member(caller.user);
   if (member == nullptr) {
     co_return fail(Code::not_found, "no such conversation");
-  }
-  if (seq > conversation->details.head) {
-    co_return invalid_field("seq", "beyond the newest entry");
   }
   Reply reply;
   JsonWriter(reply.data)
@@ -42,7 +39,6 @@ Service::Answer Service::read(Caller caller, Request request) {
   if (seq <= member->read_seq) {
     co_return reply;
   }
-  member->read_seq = seq;  // a second command for the same place changes nothing
   device::OwnEvent event;
   event.user = caller.key();
   event.device = caller.device;
@@ -53,17 +49,33 @@ Service::Answer Service::read(Caller caller, Request request) {
       .field("conversation_id", conversation->details.id.str())
       .field("seq", seq)
       .end();
-  auto stored = co_await database_.write([&](Transaction& tx) -> Result<device::StoredEvent> {
-    store::set_read(tx, conversation->details.stream, caller.user, seq);
-    return devices_.append_event(tx, event);
+  // Nothing if the marker was there already: a second command for the same place changes nothing.
+  auto stored = co_await database_.write([&](Transaction& tx) -> Result<std::optional<device::StoredEvent>> {
+    // The log decides, not what this owner has published: a device may have read an entry from it a moment before.
+    const auto row = stream::stream_by_id(tx, conversation->details.stream);
+    if (!row || seq > row->head) {
+      return invalid_field("seq", "beyond the newest entry");
+    }
+    if (!store::set_read(tx, conversation->details.stream, caller.user, seq)) {
+      return std::optional<device::StoredEvent>();
+    }
+    auto appended = devices_.append_event(tx, event);
+    if (!appended.ok()) {
+      return appended.error();
+    }
+    return std::optional(std::move(*appended));
   });
   if (!stored.ok()) {
-    // Read again what the store has: the marker must not run ahead of it.
-    conversation->loaded = false;
     co_return stored.error();
   }
+  if (!*stored) {
+    co_return reply;
+  }
+  if (Member* const now = conversation->member(caller.user)) {
+    now->read_seq = std::max(now->read_seq, seq);
+  }
   // To this connection as well: `read` has no answer that would tell it of the entry.
-  devices_.publish_event(*stored);
+  devices_.publish_event(**stored);
   signal_marker(*conversation, "read", caller.user, seq);
   co_return reply;
 }

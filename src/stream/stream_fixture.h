@@ -187,8 +187,9 @@ class StreamFixture : public ::testing::Test {
         "SELECT seq FROM entries WHERE stream = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"};
     ++pages_read_;
     Page page;
+    page.forbidden = removed_;
     storage::Statement& rows = tx.query(kPage, request.id, request.after, request.until, request.limit);
-    while (rows.next()) {
+    while (!page.forbidden && rows.next()) {
       page.entries.push_back({rows.integer(0), Frame::text(entry_text(rows.integer(0)))});
     }
     page.complete = page.entries.size() < static_cast<size_t>(request.limit);
@@ -214,6 +215,7 @@ class StreamFixture : public ::testing::Test {
   std::vector<std::unique_ptr<Follower>> followers_;
   int64_t streams_ = 0;
   std::atomic<int> pages_read_{0};
+  std::atomic<bool> removed_{false};  // viewers may not read any more
   std::atomic<bool> reader_blocked_{false};
   std::counting_semaphore<> reader_entered_{0};
   std::counting_semaphore<> reader_gate_{0};

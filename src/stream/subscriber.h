@@ -38,7 +38,8 @@ struct PageRequest {
 };
 struct Page {
   std::vector<EncodedEntry> entries;
-  bool complete = false;  // there is nothing more up to `until`
+  bool complete = false;   // there is nothing more up to `until`
+  bool forbidden = false;  // the viewer may not follow the stream any more: no entries, and it is followed no further
 };
 using PageReader = std::function<Result<Page>(storage::Transaction&, const PageRequest&)>;
 

@@ -127,6 +127,7 @@ Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
     request.limit = self->engine_.options_.page_entries;
     request.bytes = self->engine_.options_.page_bytes;
     request.viewer = self->outlet_.user();
+    const int64_t since = lag->until;
     const PageReader& reader = self->engine_.readers_[static_cast<size_t>(request.key.kind)];
     auto page = co_await engine.database_.read(
         [&reader, &request](storage::Transaction& tx) { return reader(tx, request); });
@@ -145,9 +146,14 @@ Task<> Subscriber::run(std::shared_ptr<Subscriber*> alive) {
     }
     lag = self->lag_of(request.id);
     // The stream may have been left and followed anew while the page was read.
-    if (lag != nullptr && !lag->stream->joining && lag->position == request.after) {
-      self->send_page(*lag, *page, request.until);
-      self->finish_if_done();
+    if (lag != nullptr && !lag->stream->joining && lag->position == request.after && lag->until == since) {
+      if (page->forbidden) {
+        // The log is ahead of the owner, whose expulsion is on its way here.
+        self->expelled(*lag->stream);
+      } else {
+        self->send_page(*lag, *page, request.until);
+        self->finish_if_done();
+      }
       if (*alive == nullptr) {
         co_return;
       }

@@ -153,6 +153,30 @@ TEST_F(SubscriberTest, AReplayContainsTheDevicesOwnEntries) {
   EXPECT_THAT(got(follower, 3), ElementsAre("e1", "e2", "synced"));
 }
 
+TEST_F(SubscriberTest, GetsNothingOfAStreamThatItMayNotReadAnyMore) {
+  commit(stream_, 2);
+  removed_ = true;  // the owner has not told anybody yet
+  Follower& follower = follow_from(0);
+  EXPECT_THAT(got(follower, 1), ElementsAre("synced"));
+  with(follower, [&](Subscriber& subscriber) { EXPECT_EQ(subscriber.followed_count(), 0u); });
+}
+
+TEST_F(SubscriberTest, WhoCameBackWhileAPageWasForbiddenGetsEverything) {
+  commit(stream_, 3);
+  removed_ = true;
+  block_reader();
+  Follower& follower = make_follower();
+  run_on(follower.worker(), [&] { begin_here(follower, {request(stream_, 2, 0)}); });
+  reader_entered_.acquire();
+  removed_ = false;
+  with(follower, [&](Subscriber& subscriber) {
+    subscriber.unfollow(key_of(stream_.id));
+    subscriber.follow(request(stream_, 3, 0));
+  });
+  unblock_reader();
+  EXPECT_THAT(got(follower, 4), ElementsAre("synced", "e1", "e2", "e3"));
+}
+
 TEST_F(SubscriberTest, FollowsOneMoreStreamLive) {
   const StreamRef second = make_stream();
   Follower& follower = follow_from(0);

@@ -52,7 +52,7 @@ void Node::Parts::make_http() {
                      std::move(upgrade.client_ip), upgrade.client_port, upgrade.scarce});
   };
   hooks.readiness = [this] { return readiness(); };
-  rest = std::make_unique<http::Rest>(*table, *sessions);
+  rest = std::make_unique<http::Rest>(*table, *sessions, options.dev);
   http = std::make_unique<http::Server>(*workers, metrics, table.get(), rest.get(), std::move(http_options), hooks);
   http->set_connections_per_ip(http_connections_per_ip_of(config));
   http::ServerOptions metrics_options;

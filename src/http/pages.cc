@@ -100,6 +100,9 @@ std::optional<Response> Pages::page(std::string_view path) const {
   if (path == "/demo" || path == "/demo/") {
     return web_page("/demo/index.html");
   }
+  if (path == "/demo/documents") {
+    return web_page("/demo/documents.html");
+  }
   return path.starts_with("/demo/") ? web_page(path) : std::nullopt;
 }
 

@@ -62,6 +62,20 @@ TEST_F(ServerTest, OnlyAServiceActsForSomebodyElse) {
   EXPECT_EQ(ask(request("GET /api/v1/whoami", bearer() + "Tidemark-User: alice\r\n")).status, 403);
 }
 
+TEST_F(ServerTest, InDevModeACallWithoutATokenIsThatOfTheUserItNames) {
+  start();
+  EXPECT_EQ(ask(request("GET /api/v1/whoami", "Tidemark-User: alice\r\n")).status, 401);
+  rest_ = std::make_unique<Rest>(table_, *sessions_, true);
+  start();
+  EXPECT_THAT(ask(request("GET /api/v1/whoami", "Tidemark-User: alice\r\n")).body,
+              HasSubstr(R"("user":"alice","session":"","service":false)"));
+  EXPECT_EQ(ask(request("GET /api/v1/whoami")).status, 401);
+  EXPECT_EQ(ask(request("GET /api/v1/whoami", "Tidemark-User:\r\n")).status, 401);
+  EXPECT_EQ(ask(request("GET /api/v1/whoami", bearer() + "Tidemark-User: bob\r\n")).status, 403);
+  EXPECT_EQ(ask(request("GET /api/v1/whoami", "Authorization: Bearer x\r\nTidemark-User: bob\r\n")).status, 401);
+  EXPECT_EQ(ask(request("GET /api/v1/whoami?token=x", "Tidemark-User: bob\r\n")).status, 401);
+}
+
 TEST_F(ServerTest, SessionTokenDiesWithItsSession) {
   start();
   const Answer created = ask(request("POST /api/v1/sessions", bearer(), "{}"));

@@ -245,6 +245,7 @@ TEST_F(ServerTest, ServesTheDemoWhereItIsWanted) {
   EXPECT_EQ(page.status, 200);
   EXPECT_EQ(page.header("Content-Type"), "text/html; charset=utf-8");
   EXPECT_THAT(page.header("Content-Security-Policy"), HasSubstr("frame-ancestors 'none'"));
+  EXPECT_THAT(ask(request("GET /demo/documents")).body, HasSubstr("<title>Tidemark documents</title>"));
   EXPECT_EQ(ask(request("GET /")).header("Location"), "/demo");
   EXPECT_EQ(ask(request("GET /demo/../server.h")).status, 404);
 }

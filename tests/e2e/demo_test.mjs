@@ -1,62 +1,21 @@
 // The demo page in a real browser against the real binary: what it promises in its headline is what happens.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { chromium } from 'playwright-core';
+import { Demo } from './support.mjs';
 
-const BUILDS = ['release', 'dev'].map((build) =>
-  fileURLToPath(new URL(`../../build/${build}/tidemark`, import.meta.url)));
-const BROWSER_ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const PATIENCE_MS = 15_000;
 const FIVE = ['one', 'two', 'three', 'four', 'five'];
 
-let server, browser, origin, page, complaints;
+let demo, page;
 
-before(async () => {
-  const binary = process.env.TIDEMARK_BINARY ?? BUILDS.find((path) => existsSync(path));
-  assert.ok(binary, 'no binary: set TIDEMARK_BINARY or build one');
-  const listen = `127.0.0.1:${await freePort()}`;
-  origin = `http://${listen}`;
-  const settings = [`http.listen=${listen}`, 'session.metrics_listen=off', 'session.grpc_listen=off',
-    'statesync.grpc_listen=off', 'statesync.metrics_listen=off', 'storage.url=memory:'];
-  server = spawn(binary, ['serve', '--dev', ...settings.flatMap((setting) => ['--set', setting])], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  await ready();
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: BROWSER_ARGS });
-});
-
-after(async () => {
-  await browser?.close();
-  if (!server || server.exitCode !== null) return;
-  server.kill('SIGTERM');
-  await once(server, 'exit');
-});
+before(async () => { demo = await Demo.start(); });
+after(() => demo?.stop());
 
 beforeEach(async () => {
-  complaints = [];
-  page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-  page.setDefaultTimeout(PATIENCE_MS);
-  page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  await page.exposeFunction('complain', (text) => complaints.push(text));
-  await page.addInitScript(() => document.addEventListener('securitypolicyviolation',
-    ({ violatedDirective, blockedURI }) => window.complain(`policy: ${violatedDirective} ${blockedURI}`)));
-  const response = await page.goto(`${origin}/demo`);
-  assert.equal(response.status(), 200);
-  assert.match(response.headers()['content-security-policy'] ?? '', /default-src 'self'/);
+  page = await demo.open('/demo');
   for (const name of ['Alice’s phone', 'Alice’s laptop', 'Bob’s phone']) await device(name).hasState('live');
 });
 
-afterEach(async () => {
-  assert.deepEqual(complaints, []);
-  await page.close();
-});
+afterEach(() => demo.closePage());
 
 test('MessageShowsOnEveryDeviceWithTicks', async () => {
   const [phone, laptop, bob] = devices();
@@ -147,37 +106,6 @@ function device(name) {
     hasState: (text) => part('.state').filter({ hasText: text }).waitFor(),
     hasUnread: (text) => part('.unread').filter({ hasText: text }).waitFor(),
     hasTick: (text, tick) => part('.messages .message').filter({ hasText: text }).locator(`.tick.${tick}`).waitFor(),
-    shows: (texts) => eventually(() => part('.message .text').allTextContents(), texts),
+    shows: (texts) => demo.eventually(() => part('.message .text').allTextContents(), texts),
   };
-}
-
-// Waits until the value is the expected one; fails with the difference.
-async function eventually(read, expected) {
-  const deadline = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const value = await read();
-    if (JSON.stringify(value) === JSON.stringify(expected)) return;
-    if (Date.now() > deadline) assert.deepEqual(value, expected);
-    await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(drawn)));
-  }
-}
-
-async function ready() {
-  const deadline = Date.now() + PATIENCE_MS;
-  for (;;) {
-    assert.equal(server.exitCode, null, 'the server has ended');
-    assert.ok(Date.now() < deadline, 'the server is not ready');
-    const up = await fetch(`${origin}/readyz`).then(({ ok }) => ok, () => false);
-    if (up) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-async function freePort() {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }

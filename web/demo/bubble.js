@@ -1,4 +1,6 @@
 // How one message looks. Pure drawing: list items in, nothing kept.
+import { clone, setText } from '/demo/page.js';
+
 export const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 
 const TICKS = {
@@ -10,7 +12,7 @@ const TICKS = {
 };
 
 export function newItem(seq) {
-  const item = document.querySelector('#message-template').content.cloneNode(true).firstElementChild;
+  const item = clone('#message-template');
   item.dataset.seq = seq;
   return item;
 }
@@ -48,9 +50,4 @@ export function drawTick(element, tick) {
   if (!tick) return;
   element.querySelector('use').setAttribute('href', `#i-${TICKS[tick].icon}`);
   setText(element.querySelector('.sr'), TICKS[tick].label);
-}
-
-// A live region speaks at every write, also of the same text.
-export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

@@ -1,4 +1,5 @@
 // The page: three devices of two people, the line that compares their cursors, and the scene that plays by itself.
+import { clone } from '/demo/page.js';
 import { Panel } from '/demo/panel.js';
 
 const SCENE = ['The tide is out,', 'and so is Bob.', 'We write on regardless:', 'nothing gets lost,',
@@ -53,7 +54,7 @@ function drawTicker() {
 }
 
 function addRow(panel) {
-  const row = document.querySelector('#cursor-template').content.cloneNode(true).firstElementChild;
+  const row = clone('#cursor-template');
   row.querySelector('dt').textContent = panel.label;
   row.style.setProperty('--hue', panel.who.hue);
   rows.push(row);

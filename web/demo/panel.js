@@ -1,6 +1,7 @@
 // One device on the page: its connection, what it knows, and how that looks.
-import { clock, drawMessage, drawNotice, drawTick, newItem, setText } from '/demo/bubble.js';
+import { clock, drawMessage, drawNotice, drawTick, newItem } from '/demo/bubble.js';
 import { Chat, THUMB } from '/demo/chat.js';
+import { clone, setText } from '/demo/page.js';
 import { TidemarkClient } from '/demo/tidemark.js';
 import { Wire } from '/demo/wire.js';
 
@@ -27,7 +28,7 @@ export class Panel {
     this.chat = new Chat(who.user, peer.user);
     this.client = new TidemarkClient({ url, credentials: { user_id: who.user, device_id: who.deviceId } });
     this.client.watch(peer.user);
-    this.element = document.querySelector('#panel-template').content.cloneNode(true).firstElementChild;
+    this.element = clone('#panel-template');
     const names = ['link', 'presence', 'dot', 'state', 'cursor-badge', 'unread', 'queued', 'log', 'empty', 'messages',
       'outbox', 'typing', 'composer', 'editing', 'wire'];
     this.#view = Object.fromEntries(names.map((name) => [name, this.element.querySelector(`.${name}`)]));

@@ -7,24 +7,21 @@
 // Does not promise: anything about signals (typing, presence, receipts); they are lost while the device is away.
 // Cursors and unanswered commands live in memory only: a client made anew is a new device and needs a new device id.
 //
-// Events (see `detail`): state {state, …}, entry {the frame}, sent {id, seq, …}, refused {id, code, error},
-// lost {stream, after, next}, reset {}, signal {the frame}, frame {direction, frame}.
+// Events (see `detail`), beside those of the connection: entry {the frame}, sent {id, seq, …}, refused {id, code, error},
+// lost {stream, after, next}, reset {}, signal {the frame}.
+import { Connection } from '/demo/connection.js';
 
 const ENTRY_TYPES = new Set(['message', 'message_edited', 'message_deleted', 'reaction', 'member_added',
   'member_removed', 'member_role', 'conversation_updated', 'conversation_deleted', 'sync']);
 const RETRYABLE = new Set(['locked', 'rate_limited', 'unavailable']);
-const OUR_FAULT = new Set([1002, 1003, 1007, 1008, 1009]);  // sending the same again would only fail again
 const SELF = '@self';
 const ACK_DELAY_MS = 50;
 const HOLE_PATIENCE_MS = 1000;
-const REGISTER_TIMEOUT_MS = 10_000;
-const BACKOFF_BASE_MS = 500;
-const BACKOFF_MAX_MS = 20_000;
+const RETRY_MS = 500;
 const IN_FLIGHT_MAX = 64;
 
-export class TidemarkClient extends EventTarget {
-  #url; #credentials; #socket = null; #wanted = false; #ready = false; #synced = false; #epoch = ''; #bye = null;
-  #attempts = 0; #lastHeard = 0; #inFlightMax = IN_FLIGHT_MAX; #heldUntil = 0;
+export class TidemarkClient extends Connection {
+  #synced = false; #epoch = ''; #inFlightMax = IN_FLIGHT_MAX; #heldUntil = 0;
   #cursors = new Map();   // stream -> seq of the last applied entry
   #parked = new Map();    // stream -> Map(seq -> entry) that came before its predecessor
   #pending = new Map();   // id -> the command as first sent, oldest first
@@ -34,29 +31,9 @@ export class TidemarkClient extends EventTarget {
   #holes = new Map();     // stream -> timer
   #watched = new Set();
   #reads = new Map();     // conversation -> furthest read seq
-  #timers = { reconnect: 0, register: 0, heartbeat: 0, ack: 0, retry: 0 };
-
-  // credentials: {token} or, in dev mode, {user_id}; with device_id.
-  constructor({ url, credentials }) {
-    super();
-    this.#url = url;
-    this.#credentials = credentials;
-  }
+  #timers = { ack: 0, retry: 0 };
 
   cursor(stream) { return this.#cursors.get(stream) ?? 0; }
-
-  connect() {
-    this.#wanted = true;
-    if (!this.#socket) this.#open();
-  }
-
-  // Drops the connection and stays away until connect(). A browser always sends a close frame; a private code is the
-  // nearest it gets to a lost network (1000 would be a goodbye, and the user would be shown offline at once).
-  cutOff() {
-    this.#wanted = false;
-    this.#drop(3000);
-    this.#setState('off');
-  }
 
   // Queues a durable command and returns its id. It survives reconnects and never changes after the first try.
   send(command) {
@@ -68,7 +45,7 @@ export class TidemarkClient extends EventTarget {
 
   // Sends now or not at all.
   signal(frame) {
-    if (this.#ready) this.#write(frame);
+    if (this.ready) this.write(frame);
   }
 
   watch(userId) {
@@ -84,107 +61,49 @@ export class TidemarkClient extends EventTarget {
 
   // --- connection -----------------------------------------------------------------------------------------------
 
-  #open() {
-    clearTimeout(this.#timers.reconnect);
-    this.#bye = null;
-    this.#setState('connecting');
-    const socket = this.#socket = new WebSocket(this.#url);
-    const current = (handler) => (event) => { if (socket === this.#socket) handler(event); };
-    socket.onopen = current(() => this.#write({ type: 'register', ...this.#credentials }));
-    socket.onmessage = current(({ data }) => this.#receive(JSON.parse(data)));
-    socket.onclose = current(({ code, reason }) => { this.#drop(); this.#reconnect(code, reason); });
-    this.#timers.register = setTimeout(() => { this.#drop(3000); this.#reconnect(1006, ''); }, REGISTER_TIMEOUT_MS);
+  registered({ epoch, limits }) {
+    if (this.#epoch && this.#epoch !== epoch) {  // another store: what we know of the old one means nothing here
+      for (const known of [this.#cursors, this.#parked, this.#reads]) known.clear();
+      this.emit('reset', {});
+    }
+    this.#epoch = epoch;
+    this.#inFlightMax = Math.min(limits?.inflight ?? IN_FLIGHT_MAX, IN_FLIGHT_MAX);
+    for (const stream of this.#cursors.keys()) this.#confirm(stream);
+    if (this.#watched.size) this.write({ type: 'watch', users: [...this.#watched] });
+    for (const [conversation_id, seq] of this.#reads) this.write({ type: 'read', conversation_id, seq });
+    this.#pump();
   }
 
-  #drop(code) {
-    const socket = this.#socket;
-    this.#socket = null;
-    this.#ready = this.#synced = false;
+  dropped() {
+    this.#synced = false;
     this.#inFlight.clear();
     this.#filling.clear();
     for (const timer of [...Object.values(this.#timers), ...this.#holes.values()]) clearTimeout(timer);
     this.#holes.clear();
     this.#timers.ack = 0;
-    if (code) socket?.close(code);
   }
 
-  // The range of the close code says what to do; full jitter keeps a thousand clients from coming back in one moment.
-  #reconnect(code, reason) {
-    if (!this.#wanted) return;
-    const forGood = this.#bye ? !this.#bye.reconnect : (code >= 4000 && code < 4100) || OUR_FAULT.has(code);
-    if (forGood) {
-      this.#wanted = false;
-      this.#setState('refused', { code, reason: this.#bye?.reason ?? reason });
-      return;
-    }
-    const resume = code >= 4200 && code < 4300 && this.#bye;
-    const jitter = Math.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** this.#attempts++);
-    const delay = Math.max(this.#bye?.after_ms ?? 0, resume ? 0 : jitter);
-    this.#setState('waiting', { delay, code });
-    this.#timers.reconnect = setTimeout(() => this.#open(), delay);
-  }
-
-  #registered({ epoch, limits, heartbeat, resume }) {
-    clearTimeout(this.#timers.register);
-    if (this.#epoch && this.#epoch !== epoch) {  // another store: what we know of the old one means nothing here
-      for (const known of [this.#cursors, this.#parked, this.#reads]) known.clear();
-      this.#emit('reset', {});
-    }
-    this.#epoch = epoch;
-    this.#ready = true;
-    this.#inFlightMax = Math.min(limits?.inflight ?? IN_FLIGHT_MAX, IN_FLIGHT_MAX);
-    this.#setState('catching_up', { entries: resume?.entries ?? 0 });
-    this.#startHeartbeat(heartbeat?.interval_ms ?? 30_000, heartbeat?.timeout_ms ?? 90_000);
-    for (const stream of this.#cursors.keys()) this.#confirm(stream);
-    if (this.#watched.size) this.#write({ type: 'watch', users: [...this.#watched] });
-    for (const [conversation_id, seq] of this.#reads) this.#write({ type: 'read', conversation_id, seq });
-    this.#pump();
-  }
-
-  // A browser does not show the server's pings, so silence is broken by our own.
-  #startHeartbeat(interval, timeout) {
-    this.#timers.heartbeat = setInterval(() => {
-      if (Date.now() - this.#lastHeard < timeout) return this.#write({ type: 'ping' });
-      this.#drop(3000);
-      this.#reconnect(1006, '');
-    }, interval);
-  }
-
-  // --- frames ---------------------------------------------------------------------------------------------------
-
-  #write(frame) {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return;
-    this.#socket.send(JSON.stringify(frame));
-    this.#emit('frame', { direction: 'out', frame });
-  }
-
-  #receive(frame) {
-    this.#lastHeard = Date.now();
-    this.#emit('frame', { direction: 'in', frame });
+  received(frame) {
     if (ENTRY_TYPES.has(frame.type)) return this.#take(frame);
     switch (frame.type) {
-      case 'registered': return this.#registered(frame);
       case 'synced': return this.#caughtUp();
       case 'sent': return this.#sent(frame);
       case 'error': return this.#error(frame);
       case 'gap': return this.#gap(frame);
       case 'history': return this.#history(frame);
-      case 'bye': this.#bye = frame; return;
-      default: this.#emit('signal', frame);
+      default: this.emit('signal', frame);
     }
   }
 
   #caughtUp() {
     this.#synced = true;
-    this.#attempts = 0;
-    this.#setState('live');
     for (const stream of this.#parked.keys()) this.#advance(stream);
   }
 
   // --- commands -------------------------------------------------------------------------------------------------
 
   #pump() {
-    if (!this.#ready) return;
+    if (!this.ready) return;
     const held = this.#heldUntil - Date.now();
     clearTimeout(this.#timers.retry);
     if (held >= 0) {
@@ -195,7 +114,7 @@ export class TidemarkClient extends EventTarget {
       if (this.#inFlight.size >= this.#inFlightMax) return;
       if (this.#inFlight.has(id)) continue;
       this.#inFlight.add(id);
-      this.#write(command);
+      this.write(command);
     }
   }
 
@@ -210,8 +129,8 @@ export class TidemarkClient extends EventTarget {
   #sent(answer) {
     const command = this.#settle(answer.id);
     if (!command) return;
-    this.#take(entryOf(command, answer, this.#credentials));
-    this.#emit('sent', answer);
+    this.#take(entryOf(command, answer, this.credentials));
+    this.emit('sent', answer);
     this.#pump();
   }
 
@@ -221,13 +140,13 @@ export class TidemarkClient extends EventTarget {
       this.#filling.delete(stream);
       if (this.#parked.has(stream)) this.#advance(stream);  // asks again later
     }
-    if (!this.#pending.has(frame.id)) return this.#emit('signal', frame);
+    if (!this.#pending.has(frame.id)) return this.emit('signal', frame);
     if (!RETRYABLE.has(frame.code)) {
       this.#settle(frame.id);
-      return this.#emit('refused', frame);
+      return this.emit('refused', frame);
     }
     this.#inFlight.delete(frame.id);
-    const delay = frame.retry_after_ms ?? BACKOFF_BASE_MS * (1 + Math.random());
+    const delay = frame.retry_after_ms ?? RETRY_MS * (1 + Math.random());
     this.#heldUntil = Math.max(this.#heldUntil, Date.now() + delay);
     this.#pump();
   }
@@ -249,7 +168,7 @@ export class TidemarkClient extends EventTarget {
     for (let next; (next = parked.get(this.cursor(stream) + 1)); ) {
       parked.delete(next.seq);
       this.#cursors.set(stream, next.seq);
-      this.#emit('entry', next);
+      this.emit('entry', next);
     }
     clearTimeout(this.#holes.get(stream));
     if (parked.size && this.#synced) {
@@ -263,10 +182,10 @@ export class TidemarkClient extends EventTarget {
   }
 
   #fill(stream) {
-    if (!this.#ready || this.#filling.has(stream)) return;
+    if (!this.ready || this.#filling.has(stream)) return;
     const id = crypto.randomUUID();
     this.#filling.set(stream, id);
-    this.#write({ type: 'history', id, conversation_id: stream, after: this.cursor(stream), limit: 200 });
+    this.write({ type: 'history', id, conversation_id: stream, after: this.cursor(stream), limit: 200 });
   }
 
   #history({ id, conversation_id: stream, entries, has_more: more }) {
@@ -282,7 +201,7 @@ export class TidemarkClient extends EventTarget {
     const after = this.cursor(stream);
     if (next <= after + 1) return;
     this.#cursors.set(stream, next - 1);
-    this.#emit('lost', { stream, after, next });
+    this.emit('lost', { stream, after, next });
     if (this.#parked.has(stream)) this.#advance(stream);
     this.#confirm(stream);
   }
@@ -298,9 +217,6 @@ export class TidemarkClient extends EventTarget {
       this.signal({ type: 'ack', cursors, epoch: this.#epoch });
     }, ACK_DELAY_MS);
   }
-
-  #setState(state, more = {}) { this.#emit('state', { state, ...more }); }
-  #emit(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
 }
 
 const ENTRY_OF_COMMAND = {

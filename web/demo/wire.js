@@ -14,6 +14,15 @@ const OUT = {
   watch: 'Asks to be told when this user comes and goes.',
   history: 'Asks for entries that were not replayed.',
   ping: 'Still here?',
+  subscribe: 'Follows a document, from the version that is known here.',
+  operation: 'A change, as made on prev_version and the own operations since. Sent again until answered.',
+  lock: 'Asks for the lock. Its fence grows with every grant.',
+  unlock: 'Gives the lock back.',
+  awareness: 'Where this person points and types. Lost if nobody is there.',
+  resolve: 'Decides an open conflict.',
+  GET: 'Over REST: locks and conflicts that are not among the missed operations.',
+  POST: 'Over REST: makes a document of this tab. The same id again finds it.',
+  PATCH: 'Over REST: what becomes of conflicts from now on.',
 };
 
 const IN = {
@@ -34,6 +43,21 @@ const IN = {
   presence: 'A watched user came or went.',
   device_online: 'Another device of the same user connected.',
   device_offline: 'Another device of the same user left.',
+  subscribed: 'The document, or the operations that were missed.',
+  operation_ack: 'Stored; status says what became of it.',
+  operation_applied: 'The next version for everybody: the operation as it took effect.',
+  document_updated: 'Its name, state or properties changed.',
+  conflict_detected: 'Two changes met. Nothing that loses is gone: it is in the record.',
+  conflict_resolved: 'How the conflict ended.',
+  lock_acquired: 'Somebody holds the lock now.',
+  lock_released: 'The lock is free again; reason says why.',
+  user_joined: 'Somebody follows the document.',
+  user_left: 'Somebody no longer follows it.',
+  bookmark: 'Silence: you have everything up to seq.',
+  locked: 'The lock is yours until expires_at.',
+  unlocked: 'The lock is given back.',
+  resolved: 'The conflict is decided.',
+  awareness: 'Where the other one is.',
   pong: 'Still here.',
   error: 'Refused; the code says why, and whether to try again.',
   bye: 'The server will close now; it says whether and when to come back.',
@@ -56,8 +80,9 @@ export class Wire {
     item.querySelector('li').className = direction;
     item.querySelector('.arrow').textContent = out ? '↑' : '↓';
     item.querySelector('.arrow').setAttribute('aria-label', out ? 'sent' : 'received');
-    item.querySelector('.type').textContent = frame.type;
-    item.querySelector('.why').textContent = (out ? OUT : IN)[frame.type] ?? '';
+    const isEvent = frame.type === 'document_event';
+    item.querySelector('.type').textContent = isEvent ? frame.event : frame.type;
+    item.querySelector('.why').textContent = (out ? OUT : IN)[isEvent ? frame.event : frame.type] ?? '';
     item.querySelector('pre').textContent = shorten(JSON.stringify(frame));
     this.#list.append(item);
     if (this.#list.childElementCount > KEPT) this.#list.firstElementChild.remove();

@@ -83,7 +83,8 @@ test('ConflictCanWaitForADecision', async () => {
     await each.hasConflict(`Both changed the place of “${TIDE}”`, 'Nothing has changed yet.');
     await each.isAt(TIDE, '50, 40');
   }
-  await alice.part('.conflict').getByRole('button', { name: 'Take Bob’s' }).click();
+  await alice.part('.conflict').getByRole('button', { name: 'Keep Alice’s at 50, 40' }).waitFor();
+  await alice.part('.conflict').getByRole('button', { name: 'Take Bob’s at 40, 50' }).click();
   for (const each of [alice, bob]) {
     await each.isAt(TIDE, '40, 50');
     await each.hasConflict('Both changed the place of', 'Alice decided for Bob’s');

@@ -53,7 +53,9 @@ export class ConflictList {
     const registers = new Map(records.map((record) => [record.path.slice(record.path.indexOf('.') + 1), record]));
     const words = [...new Set([...registers.keys()].map((key) => REGISTERS[key] ?? key))].join(' and ');
     const note = document.type === 'text' ? 'the text' : nameOf(document, path, [ours, theirs, base]);
-    const values = (side) => valueOf(registers, side);
+    // A record of a parked operation is about its first register: the operations know the rest of a place.
+    const made = { ours: ops.at(-2)?.data, theirs: ops.at(-1).data };
+    const values = (side) => valueOf(registers, side, made[side]);
     const sides = { ours: { name: us, value: values('ours') }, theirs: { name: them, value: values('theirs') } };
     const titles = {
       write_write: `Both changed the ${words} of ${note}`,
@@ -71,7 +73,7 @@ export class ConflictList {
       delete_edit: `It is deleted. Lost: ${us}’s ${values('ours')}.`,
       text_overlap: `Both are in it: ${us} made ${sides.ours.value} of ${values('base')}, ${them} ${sides.theirs.value}.`,
     };
-    if (!at) story.outcome = `Nothing has changed yet. Before: ${values('base')}.`;
+    if (!at) story.outcome = 'Nothing has changed yet.';
     else if (!by.startsWith('system:')) {
       const [won, lost] = taken ? [sides.theirs, sides.ours] : [sides.ours, sides.theirs];
       story.outcome = `${this.#name(by)} decided for ${won.name}’s ${won.value}. Lost: ${lost.name}’s ${lost.value}.`;
@@ -102,11 +104,14 @@ function nameOf(document, path, versions) {
   return known ? `“${known.text}”` : 'a note';
 }
 
-function valueOf(registers, side) {
+function valueOf(registers, side, made = {}) {
   const values = new Map([...registers].map(([key, record]) => [key, record[side]]));
   const [first] = values.values();
   if (first && typeof first === 'object') return describe(first);
-  if (values.has('x') || values.has('y')) return `at ${values.get('x') ?? '…'}, ${values.get('y') ?? '…'}`;
+  if (values.has('x') || values.has('y')) {
+    const [x, y] = ['x', 'y'].map((axis) => values.get(axis) ?? made?.[axis] ?? '…');
+    return `at ${x}, ${y}`;
+  }
   return [...values.values()].map((value) => (typeof value === 'string' ? quoted(value) : value ?? 'nothing')).join(', ');
 }
 

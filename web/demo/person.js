@@ -92,7 +92,7 @@ export class Person {
     link.setAttribute('aria-label', `${this.who.name}: ${this.isOff ? 'go online' : 'go offline'}`);
     const here = Object.values(this.documents).some(({ users }) => users.includes(this.#peer.user));
     dot.classList.toggle('online', here);
-    setText(presence, here ? `${this.#peer.name} is here` : now === 'live' ? `${this.#peer.name} is away` : 'nobody to see');
+    setText(presence, here ? `${this.#peer.name} is here` : now === 'live' ? `${this.#peer.name} is away` : `${this.#peer.name} is out of sight`);
     setText(note, this.#note);
     note.hidden = !this.#note;
   }

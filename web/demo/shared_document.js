@@ -61,9 +61,10 @@ export class SharedDocument extends EventTarget {
   // Says where this person is. Now or not at all.
   tell(state) {
     if (!this.live) return;
-    const after = this.replica.pending.at(-1)?.id;
-    const whole = state && { ...state, version: this.replica.version, ...(after && { after }) };
-    this.#client.write({ type: 'awareness', document_id: this.id, state: whole });
+    const { version, pending } = this.replica;
+    const after = pending.at(-1)?.id;
+    const made = { ...state, version, ...(after && { after }) };
+    this.#client.write({ type: 'awareness', document_id: this.id, state: made });
   }
 
   // --- connection -----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ const TELL_EVERY_MS = 40;
 
 export class TextView {
   #document; #peer; #area; #mirror; #element; #shown = ''; #composing = false; #theirs = null; #waiting = null;
-  #tellTimer = 0; #told = '';
+  #tellTimer = 0; #told = ''; #drawn = '';
 
   constructor({ element, document, who, peer }) {
     this.#document = document;
@@ -89,7 +89,7 @@ export class TextView {
       const telling = JSON.stringify([caret, version, pending.length]);
       if (telling === this.#told || (!caret && !JSON.parse(this.#told || '[0]')[0])) return;
       this.#told = telling;
-      this.#document.tell(caret && { caret });
+      this.#document.tell({ caret });
     }, TELL_EVERY_MS);
   }
 
@@ -121,6 +121,9 @@ export class TextView {
   // The text once more, unseen, in the same lines, with the caret in it.
   #drawMirror() {
     const text = this.#shown;
+    const drawn = JSON.stringify([text, this.#theirs]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
     this.#mirror.replaceChildren();
     if (!this.#theirs) {
       this.#mirror.append(`${text}\n`);
@@ -133,7 +136,6 @@ export class TextView {
     selection.textContent = text.slice(start, end);
     const caret = clone('#caret-template');
     caret.querySelector('span').textContent = this.#peer.name;
-    caret.classList.toggle('low', !text.slice(0, at(head)).includes('\n'));
     const marked = head < anchor ? [caret, selection] : [selection, caret];
     this.#mirror.append(text.slice(0, start), ...marked, `${text.slice(end)}\n`);
   }

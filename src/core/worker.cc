@@ -80,6 +80,13 @@ void Worker::forget_flush(Flushable& target) {
   }
 }
 
+void Worker::hand_over_later(Flushable& target) {
+  if (!target.flush_registered_) {
+    target.flush_registered_ = true;
+    to_hand_over_.push_back(&target);
+  }
+}
+
 void Worker::start() {
   outboxes_.resize(static_cast<size_t>(pool_.size()));
   thread_ = std::thread([this] { run(); });
@@ -103,9 +110,9 @@ void Worker::run() {
   while (!stopping_.load()) {
     turn();
   }
-  while (!to_flush_.empty()) {
-    flush_some();  // the last words of connections that were closed in one go
-  }
+  do {
+    end_turn();  // the last words of connections that were closed in one go
+  } while (!to_flush_.empty());
   t_current = nullptr;
 }
 
@@ -145,12 +152,9 @@ void Worker::turn() {
     sleep = std::clamp<std::chrono::nanoseconds>(*next - clock_.now(), std::chrono::nanoseconds(0), kSleepMax);
   }
   now_ = clock_.now();
-  io_.run_one_for(sleep);
-  {
-    const std::lock_guard lock(inbox_mutex_);
-    asleep_ = false;
-  }
-  end_turn();
+  io_.run_one_for(sleep);  // the first of what came; the next turn begins at once, and ends for all of it
+  const std::lock_guard lock(inbox_mutex_);
+  asleep_ = false;
 }
 
 void Worker::run_mailbox() {
@@ -192,12 +196,18 @@ void Worker::flush_some() {
   }
 }
 
+void Worker::send_posts() {
+  for (size_t i = 0; i < to_hand_over_.size(); ++i) {
+    to_hand_over_[i]->flush_registered_ = false;
+    to_hand_over_[i]->flush();
+  }
+  to_hand_over_.clear();
+  for (size_t i = 0; i < outboxes_.size(); ++i) {
+    pool_.at(static_cast<int>(i)).post_all(outboxes_[i]);
+  }
+}
+
 void Worker::end_turn() {
-  const auto send_posts = [this] {
-    for (size_t i = 0; i < outboxes_.size(); ++i) {
-      pool_.at(static_cast<int>(i)).post_all(outboxes_[i]);
-    }
-  };
   send_posts();
   if (!to_flush_.empty()) {
     flush_some();

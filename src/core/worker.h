@@ -88,6 +88,9 @@ class Worker {
   // must stay alive until then or call forget_flush().
   void flush_later(Flushable& target);
   void forget_flush(Flushable& target);
+  // The same for what goes to threads that are no workers: `target.flush()` is called in this turn, with its posts. Must
+  // stay alive as long as the worker runs.
+  void hand_over_later(Flushable& target);
 
   // Bytes of output that wait on this worker, kept by those who queue them. Any thread may read the sum.
   void count_output(ptrdiff_t change) {
@@ -121,6 +124,7 @@ class Worker {
   void run_callbacks();
   void end_turn();
   void flush_some();
+  void send_posts();
   void wake_locked();
 
   const int index_;
@@ -134,6 +138,7 @@ class Worker {
   std::atomic<size_t> output_bytes_{0};  // written by the worker alone
   std::vector<Flushable*> to_flush_;
   size_t next_flush_ = 0;  // first one in to_flush_ that waits
+  std::vector<Flushable*> to_hand_over_;
   std::vector<std::vector<Callback>> outboxes_;  // by target index
   std::vector<Callback> running_;
   std::vector<Callback> own_posts_;

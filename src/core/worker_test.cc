@@ -318,6 +318,24 @@ TEST(SteppedPool, PostsAreInTheOtherMailboxBeforeTheTurnsOutputLeaves) {
   EXPECT_TRUE(output.posted_before);
 }
 
+TEST(SteppedPool, HandsOverOnceInTheTurnThatAskedForIt) {
+  struct Count : Flushable {
+    void flush() override { ++flushes; }
+    int flushes = 0;
+  };
+  ManualClock clock;
+  WorkerPool workers(1, clock);
+  Count outside;
+  workers.at(0).post([&] {
+    workers.at(0).hand_over_later(outside);
+    workers.at(0).hand_over_later(outside);
+  });
+  workers.at(0).step();
+  EXPECT_EQ(outside.flushes, 1);
+  workers.at(0).step();
+  EXPECT_EQ(outside.flushes, 1);
+}
+
 TEST(SteppedPool, SendsWhatFlushingPostsInTheSameTurn) {
   struct Output : Flushable {
     explicit Output(Worker& to) : other(to) {}

@@ -248,6 +248,8 @@ class JobRunner {
   static Status run(Job& job, Transaction& transaction) { return job.run(transaction); }
   static void set_status(Job& job, Status status) { job.status_ = std::move(status); }
   static const Status& status(const Job& job) { return job.status_; }
+  // Whether a whole thread waits for it, and no coroutine.
+  static bool blocks(const Job& job) { return job.worker_ == nullptr; }
   // Sends every job back to its waiter, in order; one post per worker. The jobs may be gone afterwards.
   static void finish(std::span<Job* const> jobs);
 };

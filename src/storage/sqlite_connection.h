@@ -14,6 +14,8 @@
 
 namespace tidemark::storage {
 
+inline bool is_damage(int code) { return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB; }
+
 class SqliteStatement final : public Statement {
  public:
   SqliteStatement(sqlite3* connection, const char* sql);
@@ -59,6 +61,8 @@ class SqliteConnection final : public Transaction {
   void reset_statements();
   // Whether a statement that may change something was used since reset_statements().
   bool may_have_written() const { return may_have_written_; }
+  // How many pages are cached: what is more is given back at once.
+  void set_cache_kib(int kib) { run(("PRAGMA cache_size=-" + std::to_string(kib)).c_str()); }
   // Gives back the memory of cached pages.
   void release_memory() { sqlite3_db_release_memory(connection_); }
 

@@ -59,6 +59,23 @@ TEST_P(SqliteDatabase, CommitsWhatIsQueuedTogether) {
   EXPECT_EQ(count_things(*database_), 100);
 }
 
+TEST_P(SqliteDatabase, CommitsTogetherWhatOneTurnAsksFor) {
+  const auto before = batches();
+  submit(adding_many(1, 20));
+  for (const auto& answer : answers()) {
+    EXPECT_TRUE(answer->ok());
+  }
+  EXPECT_EQ(batches()[5] - before[5], 1u);  // 17 to 32
+}
+
+TEST_P(SqliteDatabase, TakesOneMoreThanATurnGathers) {
+  submit(adding_many(1, 33));
+  for (const auto& answer : answers()) {
+    EXPECT_TRUE(answer->ok());
+  }
+  EXPECT_EQ(count_things(*database_), 33);
+}
+
 TEST_P(SqliteDatabase, AnswersInTheOrderOfTheQueue) {
   {
     HeldWriter held(*database_);
@@ -248,6 +265,22 @@ TEST_F(SqliteFile, CommitsAtMostTheConfiguredNumberTogether) {
   const auto after = batches();
   EXPECT_EQ(after[0] - before[0], 2u);  // the holder and the fifth
   EXPECT_EQ(after[1] - before[1], 2u);
+}
+
+// One batch is synced while the next one runs.
+TEST_F(SqliteFile, AnswersManyBatchesInTheOrderOfTheQueue) {
+  SqliteOptions options;
+  options.path = path();
+  options.batch_jobs_max = 3;
+  open(std::move(options));
+  submit(adding_many(1, 100));
+  for (const auto& answer : answers()) {
+    EXPECT_TRUE(answer->ok());
+  }
+  std::vector<size_t> expected(100);
+  std::iota(expected.begin(), expected.end(), size_t{0});
+  EXPECT_EQ(order_, expected);
+  EXPECT_EQ(count_things(*database_), 100);
 }
 
 TEST_F(SqliteFile, ReadsWhileTheWriterIsBusy) {

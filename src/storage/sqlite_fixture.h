@@ -112,6 +112,7 @@ class SqliteFixture : public ::testing::Test {
         spawn(write_one(i, std::move(closures[i])));
       }
     });
+    run_on(workers_.at(0), [] {});  // the turn that asked has ended
   }
   // The answers to submit(), in the order of the closures; order_ is the order in which they came.
   std::vector<std::optional<Status>> answers() {

@@ -74,6 +74,7 @@ void StoreWorkload::run() {
   options.synchronous_full = synchronous_full_;
   options.checkpoint_frames = 12;
   options.checkpoint_frames_max = 40;
+  options.batch_jobs_max = 5;  // what comes together is several batches: one is synced while the next one runs
   options.on_failure = [this] { ++storage_failures_; };
   auto database = storage::open_sqlite(std::move(options), metrics);
   opened_ = database.ok();

@@ -98,6 +98,7 @@ Status Acceptor::listen(const std::string& host, int port) {
     }
   });
   step([&] { acceptor_.bind(endpoint, error); });
+  step([&] { inherit_options(); });
   step([&] { acceptor_.listen(kBacklog, error); });
   step([&] { acceptor_.non_blocking(true, error); });
   if (error) {
@@ -112,6 +113,13 @@ Status Acceptor::listen(const std::string& host, int port) {
   }
   workers_.at(0).post([this] { wait(); });
   return {};
+}
+
+// On Linux every accepted socket has what the listening one has: no system calls for each.
+void Acceptor::inherit_options() {
+  const int one = 1;
+  ::setsockopt(acceptor_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  ::setsockopt(acceptor_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes, sizeof kUnsentBytes);
 }
 
 void Acceptor::close() {
@@ -165,9 +173,6 @@ void Acceptor::hand_over(int descriptor, const Endpoint& peer, Room room) {
   Worker& worker = workers_.at(next_worker_);
   next_worker_ = (next_worker_ + 1) % workers_.size();
   worker.post([this, &worker, owned = Descriptor(descriptor), peer, room]() mutable {
-    const int one = 1;
-    ::setsockopt(owned.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    ::setsockopt(owned.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes, sizeof kUnsentBytes);
     Socket socket(worker.io());
     error_code error;
     socket.assign(peer.protocol(), owned.get(), error);

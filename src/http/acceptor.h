@@ -36,6 +36,7 @@ class Acceptor {
   void close();  // from any thread
 
  private:
+  void inherit_options();
   void wait();
   void accept_ready();
   void hand_over(int descriptor, const Endpoint& peer, Room room);

@@ -73,6 +73,11 @@ class Connection final : public WebSocket, public stream::Outlet, public stream:
   void replay_finished() override;
   void replay_failed(const Error& error) override;
 
+  using Handle = void (Connection::*)(std::string_view payload);
+  void handle_limited(Handle act, std::string_view payload);
+  static Task<> handle_first(std::shared_ptr<Connection> self, Handle act, std::string payload);
+  void handle_text(std::string_view payload);
+  void handle_ping(std::string_view payload);
   void dispatch(simdjson::dom::object object);
   void dispatch_event(simdjson::dom::object object);
   void note_membership(const stream::Frame& translated);

@@ -61,6 +61,29 @@ void Connection::on_message(std::string_view payload, bool) {
     touched_at_ = worker().now();
     gateway_.parts_.sessions.touch(user_, caller_.session);
   }
+  handle_limited(&Connection::handle_text, payload);
+}
+
+// The rate limits of a user who only listens are nowhere: what comes first looks for them, and the rest waits.
+void Connection::handle_limited(Handle act, std::string_view payload) {
+  if (state_ == State::live && !caller_.rates) {
+    pause(Hold::owner);
+    spawn(handle_first(std::static_pointer_cast<Connection>(shared_from_this()), act, std::string(payload)));
+  } else {
+    (this->*act)(payload);
+  }
+}
+
+Task<> Connection::handle_first(std::shared_ptr<Connection> self, Handle act, std::string payload) {
+  auto rates = co_await self->gateway_.parts_.limiter.rates_of(self->user_);
+  self->caller_.rates = std::move(rates);
+  if (self->open()) {
+    (self.get()->*act)(payload);
+    self->resume(Hold::owner);
+  }
+}
+
+void Connection::handle_text(std::string_view payload) {
   const auto element = parse_json(parser(), payload, gateway_.limits_->depth);
   if (!element.ok()) {
     send_error(element.error(), {});
@@ -306,7 +329,9 @@ void Connection::confirmed(const stream::StreamRef& stream, const stream::Stream
   gateway_.parts_.devices.confirm(user_, caller_.device, stream, key, seq);
 }
 
-void Connection::on_ping(std::string_view payload) {
+void Connection::on_ping(std::string_view payload) { handle_limited(&Connection::handle_ping, payload); }
+
+void Connection::handle_ping(std::string_view payload) {
   Status taken = take_inbound(payload.size());
   if (taken.ok()) {
     taken = take_upkeep();

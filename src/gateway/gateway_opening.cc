@@ -158,7 +158,6 @@ Task<> Gateway::open(std::shared_ptr<Connection> connection, Wishes wishes, bool
   const UserKey user = caller.key();
   session::Connection entry{connection->outlet_id(), caller.worker, wishes.device, wishes.named_device, session->id,
                             wishes.only};
-  caller.rates = co_await parts_.limiter.rates_of(user);
   connection->identify(std::move(caller));
   if (!connection->open()) {
     co_return;

@@ -9,6 +9,7 @@ import pytest
 import websockets
 
 from support import tokens
+from support.certificates import Certificate
 from support.server import FAST, Server, binary
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,21 @@ async def test_a_refusal_ends_the_run_and_says_what_to_do(tmp_path):
     code, report = await bench(f"ws://127.0.0.1:{server.port}", "direct", "--pairs", 1, "--messages", 10)
     assert code == 1
     assert "limits.messages_per_second" in report["failure"]
+    server.stop()
+
+
+async def test_over_tls(tmp_path):
+    certificate = Certificate(tmp_path)
+    server = Server(tmp_path, FAST, certificate=certificate).start()
+    url = f"wss://127.0.0.1:{server.port}"
+    options = ["--subscribers", 20, "--messages", 50, "--window", 4, "--payload", 20000]
+    for trust in (["--ca", certificate.path], ["--insecure"]):
+        code, report = await bench(url, "fanout", *options, *trust)
+        assert code == 0 and report["deliveries"] == 1000, report
+    code, report = await bench(url, "direct", "--pairs", 1, "--messages", 1)
+    assert code == 1 and "certificate" in report["failure"], report
+    code, report = await bench(url, "direct", "--pairs", 1, "--messages", 1, "--ca", tmp_path / "none")
+    assert code == 2 and "--ca" in report["failure"], report
     server.stop()
 
 

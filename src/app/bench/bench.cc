@@ -78,6 +78,13 @@ int run(Arguments& arguments, Scenario scenario) {
     return report_failure(target.error(), target.error().code == Code::invalid_field ? 2 : 1);
   }
   target->dialect = arguments.options.dialect;
+  if (target->secure) {
+    auto tls = make_client_tls(arguments.options.check);
+    if (!tls) {
+      return report_failure(tls.error(), 2);
+    }
+    target->tls = std::move(*tls);
+  }
   const Result<Report> report = scenario(arguments.options, *target, *accounts);
   if (!report) {
     return report_failure(report.error(), 1);
@@ -88,8 +95,16 @@ int run(Arguments& arguments, Scenario scenario) {
 
 void add_common_options(CLI::App& command, Arguments& arguments) {
   BenchOptions& options = arguments.options;
-  command.add_option("--url", options.url, "The server: ws://HOST:PORT, with /PATH if it is not /api/v1/ws/connect")
+  command
+      .add_option("--url", options.url,
+                  "The server: ws://HOST:PORT or wss://HOST:PORT, with /PATH if it is not /api/v1/ws/connect")
       ->capture_default_str();
+  auto* const insecure = command.add_flag("--insecure", options.check.skip,
+                                          "wss://: do not look at the server's certificate (measurements only: "
+                                          "whoever answers gets the tokens)");
+  command.add_option("--ca", options.check.ca_file, "wss://: PEM file of those to trust (default: the system's)")
+      ->type_name("FILE")
+      ->excludes(insecure);
   auto* const file = command
                          .add_option("--secret-file", arguments.secret_file,
                                      "File with the server's auth.hs256_secret, to sign tokens with "

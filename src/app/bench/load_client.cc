@@ -115,6 +115,9 @@ Status LoadClient::start(size_t number, const Login& login) {
       errno != EINPROGRESS) {
     return fail(Code::unavailable, system_text(("connect to " + target_.authority).c_str()));
   }
+  if (target_.tls != nullptr) {
+    connection.tls = std::make_unique<LoadTls>(*target_.tls, target_.host, connection.socket);
+  }
   connection.stage = Stage::handshake;
   connection.out = handshake_.request(login.token, login.device, login.replay);
   connection.blocked = true;
@@ -168,12 +171,15 @@ void LoadClient::on_readable(size_t number) {
   if (connection.socket < 0) {
     return;
   }
-  const ssize_t size = ::recv(connection.socket, read_buffer_.data(), read_buffer_.size(), 0);
+  const ssize_t size = receive(connection);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
+    if (connection.tls != nullptr && !connection.blocked) {
+      flush(number);  // the handshake has come to its end, and the request waits for that
+    }
     return;
   }
   if (size <= 0) {
-    on_peer_closed(number, size == 0 ? "closed the connection" : std::strerror(errno));
+    on_peer_closed(number, size == 0 ? "closed the connection" : why(connection));
     return;
   }
   const std::span<char> bytes(read_buffer_.data(), static_cast<size_t>(size));
@@ -275,20 +281,32 @@ void LoadClient::queue_frame(size_t number, Opcode opcode, std::string_view payl
   }
 }
 
+ssize_t LoadClient::receive(Connection& connection) {
+  return connection.tls != nullptr ? connection.tls->read(read_buffer_)
+                                   : ::recv(connection.socket, read_buffer_.data(), read_buffer_.size(), 0);
+}
+
+std::string LoadClient::why(const Connection& connection) {
+  return errno == EPROTO && connection.tls != nullptr ? connection.tls->failure() : std::strerror(errno);
+}
+
 void LoadClient::flush(size_t number) {
   Connection& connection = connections_[number];
   if (connection.socket < 0 || connection.out.empty()) {
     return;
   }
-  const ssize_t sent = ::send(connection.socket, connection.out.data(), connection.out.size(), MSG_NOSIGNAL);
+  const ssize_t sent = connection.tls != nullptr
+                           ? connection.tls->write(connection.out)
+                           : ::send(connection.socket, connection.out.data(), connection.out.size(), MSG_NOSIGNAL);
   if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-    on_peer_closed(number, std::string("could not be written to: ") + std::strerror(errno));
+    on_peer_closed(number, "could not be written to: " + why(connection));
     return;
   }
   connection.out.erase(0, static_cast<size_t>(std::max<ssize_t>(sent, 0)));
-  if (connection.blocked != !connection.out.empty()) {
-    connection.blocked = !connection.blocked;
-    const uint32_t events = EPOLLIN | (connection.blocked ? EPOLLOUT : 0U);
+  const bool blocked = !connection.out.empty() && (connection.tls == nullptr || connection.tls->wants_write());
+  if (connection.blocked != blocked) {
+    connection.blocked = blocked;
+    const uint32_t events = EPOLLIN | (blocked ? EPOLLOUT : 0U);
     if (Status changed = poller_.change(connection.socket, number, events); !changed) {
       fail_with(changed.error());
     }
@@ -300,6 +318,7 @@ void LoadClient::drop(size_t number) {
   if (connection.socket >= 0) {
     ::close(connection.socket);
     connection.socket = -1;
+    connection.tls.reset();
     connection.stage = Stage::closed;
     --live_;
   }

@@ -7,12 +7,14 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "app/bench/load_handshake.h"
+#include "app/bench/load_tls.h"
 #include "app/bench/message_source.h"
 #include "app/bench/poller.h"
 #include "app/bench/target.h"
@@ -89,6 +91,7 @@ class LoadClient {
     Stage stage = Stage::unused;
     bool dirty = false;    // in dirty_
     bool blocked = false;  // waits for EPOLLOUT
+    std::unique_ptr<LoadTls> tls;  // null: in the clear
     std::string out;
     std::string head;  // of the server's answer, until it is complete
     gateway::FrameDecoder decoder;
@@ -104,7 +107,9 @@ class LoadClient {
   void on_early_text(size_t number, std::string_view text, Instant received);
   void on_peer_closed(size_t number, const std::string& why);
   void queue_frame(size_t number, gateway::Opcode opcode, std::string_view payload);
+  ssize_t receive(Connection& connection);
   void flush(size_t number);
+  static std::string why(const Connection& connection);  // the last call on its socket failed
   void drop(size_t number);
 
   const Target& target_;

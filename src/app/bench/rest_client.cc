@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "app/bench/load_tls.h"
 #include "core/json.h"
 
 namespace tidemark::app {
@@ -52,7 +53,12 @@ Result<Group> read_group(std::string_view body) {
 }  // namespace
 
 RestClient::RestClient(const Target& target, const Accounts& accounts, const std::string& user)
-    : target_(target), authorization_("Bearer " + accounts.token(user)) {}
+    : target_(target), authorization_("Bearer " + accounts.token(user)) {
+  if (target.tls != nullptr) {
+    SSL_CTX_up_ref(target.tls.get());
+    tls_context_.emplace(target.tls.get());  // takes the reference
+  }
+}
 
 // Every step ends by itself at the stream's deadline.
 template <class Start>
@@ -74,7 +80,23 @@ bool RestClient::connect() {
     return false;
   }
   stream_->socket().set_option(asio::ip::tcp::no_delay(true), error_);
-  return true;
+  if (!tls_context_) {
+    return true;
+  }
+  tls_.emplace(*stream_, *tls_context_);
+  return expect_host(tls_->native_handle(), target_.host) &&
+         step([&](auto handler) { tls_->async_handshake(asio::ssl::stream_base::client, handler); });
+}
+
+void RestClient::disconnect() {
+  tls_.reset();
+  stream_.reset();
+}
+
+template <class Stream, class Request, class Parser>
+bool RestClient::exchange(Stream& stream, const Request& request, Parser& parser) {
+  return step([&](auto handler) { http::async_write(stream, request, handler); }) &&
+         step([&](auto handler) { http::async_read(stream, buffer_, parser, handler); });
 }
 
 Result<RestClient::Answer> RestClient::call(http::verb verb, const std::string& path, const std::string& body) {
@@ -93,16 +115,15 @@ Result<RestClient::Answer> RestClient::call(http::verb verb, const std::string& 
   bool done = stream_ || connect();
   if (done) {
     stream_->expires_after(kPatience);
-    done = step([&](auto handler) { http::async_write(*stream_, request, handler); }) &&
-           step([&](auto handler) { http::async_read(*stream_, buffer_, parser, handler); });
+    done = tls_ ? exchange(*tls_, request, parser) : exchange(*stream_, request, parser);
   }
   if (!done) {
-    stream_.reset();
+    disconnect();
     return fail(Code::unavailable, shown + " to " + target_.authority + ": " + error_.message());
   }
   auto response = parser.release();
   if (!response.keep_alive()) {
-    stream_.reset();
+    disconnect();
   }
   if (response.result_int() != 200 && response.result_int() != 201) {
     return fail(Code::unavailable, shown + " was answered with HTTP " + std::to_string(response.result_int()) + ": " +

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/verb.hpp>
@@ -32,11 +34,17 @@ class RestClient {
   template <class Start>
   bool step(Start start);
   bool connect();
+  // Writes and reads on `stream`.
+  template <class Stream, class Request, class Parser>
+  bool exchange(Stream& stream, const Request& request, Parser& parser);
+  void disconnect();
 
   const Target& target_;
   const std::string authorization_;
   boost::asio::io_context io_;
   std::optional<boost::beast::tcp_stream> stream_;  // none: not connected
+  std::optional<boost::asio::ssl::context> tls_context_;
+  std::optional<boost::asio::ssl::stream<boost::beast::tcp_stream&>> tls_;  // none: in the clear
   boost::beast::flat_buffer buffer_;
   boost::beast::error_code error_;
 };

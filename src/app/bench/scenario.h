@@ -10,6 +10,7 @@
 #include <string>
 
 #include "app/bench/load_client.h"
+#include "app/bench/load_tls.h"
 #include "app/bench/process_stats.h"
 #include "app/bench/report.h"
 #include "app/bench/target.h"
@@ -22,6 +23,7 @@ namespace tidemark::app {
 // As typed. Each scenario reads its own part.
 struct BenchOptions {
   std::string url = "ws://127.0.0.1:8080";
+  ServerCheck check;  // of wss://
   Secret secret;
   std::string tenant = "default";
   size_t threads = 1;

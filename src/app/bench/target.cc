@@ -18,7 +18,7 @@ constexpr int64_t kTokenSeconds = 24 * 60 * 60;
 
 Error bad_url(std::string_view url, std::string_view why) {
   return fail(Code::invalid_field, "--url " + std::string(url) + ": " + std::string(why) +
-                                       "; expected ws://HOST:PORT, for example ws://127.0.0.1:8080");
+                                       "; expected ws://HOST:PORT or wss://HOST:PORT, for example ws://127.0.0.1:8080");
 }
 
 // Splits "HOST", "HOST:PORT", "[IPV6]" or "[IPV6]:PORT".
@@ -65,18 +65,18 @@ Status look_up(Target& target) {
 }  // namespace
 
 Result<Target> parse_target(std::string_view url) {
-  std::string_view rest = url;
-  if (rest.starts_with("ws://")) {
-    rest.remove_prefix(5);
-  } else if (rest.starts_with("http://")) {
-    rest.remove_prefix(7);
-  } else {
-    return bad_url(url, rest.starts_with("wss://") ? "TLS cannot be measured" : "it does not begin with ws://");
+  const size_t scheme_end = std::min(url.find("://"), url.size());
+  const std::string_view scheme = url.substr(0, scheme_end);
+  Target target;
+  target.secure = scheme == "wss" || scheme == "https";
+  target.port = target.secure ? 443 : 80;
+  if (scheme_end == url.size() || (!target.secure && scheme != "ws" && scheme != "http")) {
+    return bad_url(url, "it begins neither with ws:// nor with wss://");
   }
+  const std::string_view rest = url.substr(scheme_end + 3);
   if (rest.find_first_of("?#@") != std::string_view::npos) {
     return bad_url(url, "query, fragment and user are not used");
   }
-  Target target;
   const size_t path_at = std::min(rest.find('/'), rest.size());
   target.authority = rest.substr(0, path_at);
   const std::string_view path = rest.substr(path_at);

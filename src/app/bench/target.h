@@ -1,9 +1,11 @@
 // The server that is measured: its address, and the users the load generator is there.
 #pragma once
 
+#include <openssl/types.h>
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,9 +29,11 @@ struct Target {
   sockaddr_storage address{};
   socklen_t address_size = 0;
   Dialect dialect = Dialect::tidemark;
+  bool secure = false;           // wss://
+  std::shared_ptr<SSL_CTX> tls;  // then: how to connect; given by whoever knows what to expect
 };
 
-// Splits ws://HOST[:PORT][/PATH] (http:// is taken as ws://) and looks the host up, which may wait for a name server.
+// Splits ws://HOST[:PORT][/PATH] or wss://… (http:// and https:// are taken as these) and looks the host up, which may wait for a name server.
 // Without a path: /api/v1/ws/connect. invalid_field for what is no such URL, unavailable for an unknown host.
 Result<Target> parse_target(std::string_view url);
 

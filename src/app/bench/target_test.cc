@@ -16,11 +16,16 @@ TEST(ParseTarget, TakesUrlsApart) {
   EXPECT_EQ(six->authority, "[::1]");
   EXPECT_EQ(six->port, 80);
   EXPECT_EQ(six->path, "/ws");
+  EXPECT_FALSE(six->secure);
+  const Result<Target> secure = parse_target("wss://127.0.0.1");
+  ASSERT_TRUE(secure.ok());
+  EXPECT_TRUE(secure->secure);
+  EXPECT_EQ(secure->port, 443);
 }
 
 TEST(ParseTarget, RefusesWhatIsNoUrl) {
   for (const char* url :
-       {"", "127.0.0.1:8080", "wss://127.0.0.1", "ws://", "ws://:80", "ws://127.0.0.1:", "ws://127.0.0.1:0",
+       {"", "127.0.0.1:8080", "wss//127.0.0.1", "ftp://127.0.0.1", "ws://", "ws://:80", "ws://127.0.0.1:", "ws://127.0.0.1:0",
         "ws://127.0.0.1:65536", "ws://127.0.0.1:8x", "ws://127.0.0.180:-1", "ws://[::1", "ws://h/?q=1"}) {
     EXPECT_FALSE(parse_target(url).ok()) << url;
   }

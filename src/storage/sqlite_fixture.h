@@ -27,6 +27,22 @@ inline Status add_thing(Transaction& tx, int64_t id, std::string_view name) {
   return {};
 }
 
+using Closure = std::function<Status(Transaction&)>;
+
+inline Closure adding(int64_t id, std::string name) {
+  return [id, name = std::move(name)](Transaction& tx) { return add_thing(tx, id, name); };
+}
+
+inline Closure adding(int64_t id) { return adding(id, "thing " + std::to_string(id)); }
+
+inline std::vector<Closure> adding_many(int64_t first, int64_t count) {
+  std::vector<Closure> closures;
+  for (int64_t id = first; id < first + count; ++id) {
+    closures.push_back(adding(id));
+  }
+  return closures;
+}
+
 inline int64_t count_things(Database& database) {
   const auto count = database.read_now([](Transaction& tx) -> Result<int64_t> {
     Statement& rows = tx.query(kCountThings);

@@ -9,6 +9,7 @@
 #include "core/address.h"
 #include "core/ids.h"
 #include "core/process_memory.h"
+#include "core/worker.h"
 
 namespace tidemark::app {
 namespace {
@@ -54,7 +55,9 @@ std::string host_name() {
   return boost::asio::ip::host_name(failed);
 }
 std::string memory_default() { return std::to_string(memory_of_process() / 5 * 4 >> 20) + "MiB"; }
-std::string core_count() { return std::to_string(std::max(1U, std::thread::hardware_concurrency())); }
+std::string worker_count() {
+  return std::to_string(std::clamp(std::thread::hardware_concurrency(), 1U, static_cast<unsigned>(kWorkersMax)));
+}
 
 // A row that a running node takes over at SIGHUP.
 constexpr ConfigKey live(ConfigKey key) {
@@ -169,8 +172,8 @@ const ConfigKey kTable[] = {
     {"node.id", "host name", TextKey{at<&C::node, &C::Node::id>, "1 to 128 bytes", is_valid_id},
      "name of this node, different on every node", {}, host_name},
     {"node.roles", "gateway, session, statesync", kNotYet},
-    {"node.workers", "one per core", CountKey{at<&C::node, &C::Node::workers>, 1, 1024},
-     "threads that serve connections", {}, core_count},
+    {"node.workers", "one per core", CountKey{at<&C::node, &C::Node::workers>, 1, kWorkersMax},
+     "threads that serve connections; with more cores, 64", {}, worker_count},
 
     live({"limits.frame", "512KiB", BytesKey{at<&C::limits, &C::Limits::frame>, 1_KiB, 16_MiB},
      "WebSocket message from a client; a longer one closes the connection (1009)"}),

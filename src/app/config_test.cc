@@ -39,7 +39,7 @@ TEST_F(ConfigLoading, DefaultsAreThoseOfTheContract) {
   EXPECT_EQ(config.storage.synchronous, Synchronous::full);
   EXPECT_TRUE(config.auth.hs256_secret.empty());
   EXPECT_FALSE(config.node.id.empty());
-  EXPECT_EQ(config.node.workers, std::max(1u, std::thread::hardware_concurrency()));
+  EXPECT_EQ(config.node.workers, std::clamp(std::thread::hardware_concurrency(), 1u, 64u));
   EXPECT_EQ(config.limits.frame, 512u * 1024);
   EXPECT_EQ(config.limits.fragments, 64u);
   EXPECT_EQ(config.limits.depth, 32u);
@@ -172,6 +172,7 @@ TEST_F(ConfigLoading, AnErrorNamesKeyValueRangeAndOrigin) {
   EXPECT_EQ(set_refused("limits.frame=1023"),
             "limits.frame: \"1023\" is not allowed; allowed: 1KiB to 16MiB (--set)");
   EXPECT_EQ(field_, "limits.frame");
+  EXPECT_EQ(set_refused("node.workers=65"), "node.workers: \"65\" is not allowed; allowed: 1 to 64 (--set)");
   EXPECT_EQ(set_refused("session.ttl=1y"), "session.ttl: \"1y\" is not allowed; allowed: 1m to 365d (--set)");
   EXPECT_THAT(set_refused("log.level=loud"), HasSubstr("\"loud\" is not allowed; allowed: debug, info, warn, error"));
   EXPECT_THAT(set_refused("http.listen=8080"), HasSubstr("allowed: HOST:PORT, [IPV6]:PORT or off"));

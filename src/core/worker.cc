@@ -7,6 +7,8 @@
 #include <iterator>
 #include <utility>
 
+#include "core/result.h"
+
 namespace tidemark {
 namespace {
 
@@ -216,6 +218,7 @@ void Worker::end_turn() {
 }
 
 WorkerPool::WorkerPool(int count, const Clock& clock) {
+  TIDEMARK_CHECK(count <= kWorkersMax);
   for (int i = 0; i < count; ++i) {
     workers_.push_back(std::make_unique<Worker>(i, clock, *this));
   }

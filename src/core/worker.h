@@ -31,6 +31,8 @@ namespace tidemark {
 
 class WorkerPool;
 
+inline constexpr int kWorkersMax = 64;  // of a pool: a set of workers is a number with a bit for each
+
 // Something that gathers output during a turn and writes it at the turn's end.
 class Flushable {
  public:
@@ -150,7 +152,7 @@ class Worker {
   std::thread thread_;
 };
 
-// The workers of a process. Made before everything that lives on them, destroyed after.
+// The workers of a process, at most kWorkersMax. Made before everything that lives on them, destroyed after.
 class WorkerPool {
  public:
   WorkerPool(int count, const Clock& clock);

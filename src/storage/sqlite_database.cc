@@ -25,7 +25,6 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kReadsTogether = 16;
 constexpr auto kAnswerAfter = std::chrono::microseconds(100);  // reads that ran are not kept longer by those behind
 constexpr size_t kGatheredMax = 32;  // jobs of a turn that go at once: a long turn does not keep storage idle
-constexpr size_t kWorkersMax = 64;
 constexpr int kWipeAttempts = 100;
 constexpr int kCacheReaderKib = 8192;
 
@@ -116,7 +115,7 @@ class SqliteDatabase final : public Database {
     Worker* const worker = Worker::current();
     const bool to_writer = writes || readers_.empty();
     const bool turn_goes_on = worker != nullptr && !JobRunner::blocks(job);
-    if (options_.stepper == nullptr && turn_goes_on && static_cast<size_t>(worker->index()) < kWorkersMax) {
+    if (options_.stepper == nullptr && turn_goes_on) {
       if (Gathered& gathered = gathered_[static_cast<size_t>(worker->index())]; gathered.serves(*worker)) {
         gathered.add(*this, job, to_writer);
         return;

@@ -20,7 +20,6 @@ Fanout::Fanout(WorkerPool& workers, storage::Database& database, FanoutOptions o
       database_(database),
       options_(options),
       deliveries_(metrics.counter("tidemark_deliveries_total", "Entries put into outbound queues.")) {
-  TIDEMARK_CHECK(workers.size() <= 64);
   for (int i = 0; i < workers.size(); ++i) {
     states_.push_back(std::make_unique<WorkerState>(*this, workers.at(i)));
   }

@@ -15,8 +15,8 @@ void refuse(const std::vector<Job*>& jobs) {
 
 }  // namespace
 
-LogSync::LogSync(std::function<void(int)> failed, Histogram& commit_seconds)
-    : failed_(std::move(failed)), commit_seconds_(commit_seconds) {}
+LogSync::LogSync(std::function<void(int)> failed, Histogram& commit_seconds, size_t held_reads_max)
+    : failed_(std::move(failed)), commit_seconds_(commit_seconds), held_reads_max_(held_reads_max) {}
 
 LogSync::~LogSync() { stop(); }
 
@@ -91,11 +91,13 @@ bool LogSync::wait() {
 void LogSync::answer_reads(const std::vector<Job*>& jobs) {
   const uint64_t seen = begun_.load();
   if (durable_.load() < seen) {
-    const std::lock_guard lock(mutex_);
-    if (durable_.load() < seen && !has_failed_.load()) {
+    std::unique_lock lock(mutex_);
+    const auto is_known = [this, seen] { return durable_.load() >= seen || has_failed_.load(); };
+    if (!is_known() && held_.size() + jobs.size() <= held_reads_max_) {
       held_.insert(held_.end(), jobs.begin(), jobs.end());
       return;
     }
+    released_.wait(lock, is_known);
   }
   if (durable_.load() < seen) {
     refuse(jobs);
@@ -112,6 +114,7 @@ void LogSync::release_reads(bool durable) {
       durable_.store(begun_.load());
     }
     held.swap(held_);
+    released_.notify_all();
   }
   if (!durable) {
     refuse(held);

@@ -6,7 +6,7 @@
 // Owner: SqliteDatabase. answer_reads() is for readers, all else for the writer.
 // Promises: a job is answered after an fsync that covers its batch, or with `unavailable`. A read is answered after an
 // fsync that covers all that it may have seen: nobody is told of what a power cut could take back. One fsync at a time,
-// and nothing is written to the log meanwhile, if the writer waits before it commits. After one that failed there is none.
+// and nothing is committed meanwhile, if the writer waits before it commits. After one that failed there is none.
 #pragma once
 
 #include <sqlite3.h>
@@ -26,7 +26,8 @@ namespace tidemark::storage {
 class LogSync {
  public:
   // `failed(code)` is called once, on the thread whose fsync failed. `commit_seconds`: from begin_commit() to durable.
-  LogSync(std::function<void(int code)> failed, Histogram& commit_seconds);
+  // `held_reads_max`: so many reads wait for an fsync beside their readers; the readers of others wait with them.
+  LogSync(std::function<void(int code)> failed, Histogram& commit_seconds, size_t held_reads_max);
   ~LogSync();
   LogSync(const LogSync&) = delete;
   LogSync& operator=(const LogSync&) = delete;
@@ -46,7 +47,7 @@ class LogSync {
   // Until no sync is under way. False: one has failed.
   bool wait();
 
-  // Answers reads that have run.
+  // Answers reads that have run: now, or when what they may have seen is durable. Waits only for want of room.
   void answer_reads(const std::vector<Job*>& jobs);
 
   // Something that may take its time, for when there is nothing to do; handing over is refused meanwhile.
@@ -59,6 +60,7 @@ class LogSync {
 
   const std::function<void(int)> failed_;
   Histogram& commit_seconds_;
+  const size_t held_reads_max_;
   std::atomic<uint64_t> begun_{0};
   std::atomic<uint64_t> durable_{0};
   std::atomic<bool> has_failed_{false};
@@ -67,6 +69,7 @@ class LogSync {
   std::mutex mutex_;
   std::condition_variable wake_;            // the thread
   std::condition_variable done_;            // the writer
+  std::condition_variable released_;        // readers
   std::atomic<sqlite3_file*> log_{nullptr};  // set under mutex_: to be synced, or being synced, by the thread
   std::vector<Job*> jobs_;                  // of that batch; owner: the thread while log_ is set
   std::vector<Job*> held_;                  // reads that wait for the sync under way; guarded by mutex_

@@ -28,6 +28,7 @@ struct SqliteOptions {
   bool synchronous_full = true;      // false: NORMAL, which may lose acknowledged commits at a power cut
   size_t queue_jobs_max = 65536;     // beyond: `unavailable` at once
   size_t batch_jobs_max = 1024;      // closures in one commit
+  size_t held_reads_max = 1024;      // reads that ran and wait for an fsync; beyond, the readers wait, too
   int checkpoint_frames = 500;        // WAL frames after which a PASSIVE checkpoint runs, if there is time
   int checkpoint_frames_max = 16000;  // and after which it runs in any case
   std::function<void()> on_failure;  // called on the storage thread after a failed fsync

@@ -48,7 +48,8 @@ SqliteWriter::SqliteWriter(const SqliteOptions& options, std::unique_ptr<SqliteC
       connection_(std::move(connection)),
       sync_([this](int code) { health_.note_failure("sync", code); },
             metrics.histogram("tidemark_commit_seconds", "Time of one COMMIT with its fsync.",
-                              exponential_bounds(0.0001, 2, 16))),
+                              exponential_bounds(0.0001, 2, 16)),
+            options.held_reads_max),
       batch_jobs_(metrics.histogram("tidemark_commit_batch_size", "Closures committed together.",
                                     exponential_bounds(1, 2, 11))),
       failed_batches_(metrics.counter("tidemark_commit_failures_total", "Batches that could not be committed.")) {

@@ -187,15 +187,8 @@ struct FaultyMethods {
   static int sync(sqlite3_file* file, int) {
     FaultyFile& self = of(file);
     FaultyVfs& shim = vfs();
-    int delay = 0;
-    {
-      const std::lock_guard lock(shim.mutex_);
-      delay = shim.sync_delay_ms_;
-    }
-    if (delay > 0) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(delay));
-    }
-    const std::lock_guard lock(shim.mutex_);
+    std::unique_lock lock(shim.mutex_);
+    shim.wait_before_sync(lock);
     const auto verdict = shim.ask_locked(Operation::sync, self.path == nullptr ? "" : self.path);
     if (!verdict.proceed) {
       if (verdict.effect && self.disk != nullptr) {
@@ -308,12 +301,15 @@ void FaultyVfs::reset() {
   counts_ = counts_at_failure_ = {};
   full_ = off_ = keep_removed_ = false;
   sync_delay_ms_ = 0;
+  syncs_held_ = false;
+  syncs_go_on_.notify_all();
+  changes_beside_sync_ = 0;
 }
 
 void FaultyVfs::set_fault(Fault fault) {
   const std::lock_guard lock(mutex_);
   fault_ = std::move(fault);
-  matching_ = failures_ = 0;
+  matching_ = failures_ = changes_beside_sync_ = 0;
   counts_ = counts_at_failure_ = {};
 }
 
@@ -330,6 +326,23 @@ void FaultyVfs::set_full(bool full) {
 void FaultyVfs::set_sync_delay(int milliseconds) {
   const std::lock_guard lock(mutex_);
   sync_delay_ms_ = milliseconds;
+}
+
+void FaultyVfs::hold_syncs(bool held) {
+  const std::lock_guard lock(mutex_);
+  syncs_held_ = held;
+  syncs_go_on_.notify_all();
+}
+
+void FaultyVfs::wait_before_sync(std::unique_lock<std::mutex>& lock) {
+  ++syncs_under_way_;
+  if (const int delay = sync_delay_ms_; delay > 0) {
+    lock.unlock();
+    std::this_thread::sleep_for(std::chrono::milliseconds(delay));
+    lock.lock();
+  }
+  syncs_go_on_.wait(lock, [this] { return !syncs_held_; });
+  --syncs_under_way_;
 }
 
 void FaultyVfs::set_seed(uint64_t seed) {
@@ -373,6 +386,16 @@ uint64_t FaultyVfs::failures() const {
   return failures_;
 }
 
+bool FaultyVfs::is_syncing() const {
+  const std::lock_guard lock(mutex_);
+  return syncs_under_way_ > 0;
+}
+
+uint64_t FaultyVfs::changes_beside_sync() const {
+  const std::lock_guard lock(mutex_);
+  return changes_beside_sync_;
+}
+
 bool FaultyVfs::is_off() const {
   const std::lock_guard lock(mutex_);
   return off_;
@@ -388,6 +411,8 @@ FaultyVfs::Verdict FaultyVfs::ask_locked(Operation operation, std::string_view p
     return {false, std::nullopt};
   }
   ++counts_[static_cast<size_t>(operation)];
+  const bool changes = operation == Operation::write || operation == Operation::truncate || operation == Operation::remove;
+  changes_beside_sync_ += changes && syncs_under_way_ > 0 ? 1 : 0;
   if (!fault_ || fault_->operation != operation || !path.ends_with(fault_->only)) {
     return {};
   }

@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 
 #include <array>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -60,6 +61,7 @@ class FaultyVfs {
   void clear_fault();
   void set_full(bool full);                    // no file can grow
   void set_sync_delay(int milliseconds);       // before every xSync
+  void hold_syncs(bool held);                  // every xSync waits until it is false again
   void set_seed(uint64_t seed);                // decides what survives a cut
   void keep_removed(bool keep);  // after a cut every removed file is there again, instead of each by chance
   void set_power_off(std::function<void()> f);  // what a crash or a cut does beside failing every operation after it
@@ -70,6 +72,8 @@ class FaultyVfs {
   uint64_t count(Operation operation) const;  // since set_fault() or reset()
   uint64_t count_since_failure(Operation operation) const;
   uint64_t failures() const;  // faults that struck since set_fault() or reset()
+  bool is_syncing() const;    // an xSync waits or is delayed
+  uint64_t changes_beside_sync() const;  // writes, truncates and removes meanwhile, since set_fault() or reset()
   bool is_off() const;
 
  private:
@@ -83,6 +87,7 @@ class FaultyVfs {
   FaultyVfs();
   Verdict ask(Operation operation, const char* path);
   Verdict ask_locked(Operation operation, std::string_view path);
+  void wait_before_sync(std::unique_lock<std::mutex>& lock);
   void cut_locked();
   void sync_directory(const std::string& path);
   std::shared_ptr<DiskFile> file_of(const std::string& path, bool existed, int64_t size);
@@ -104,6 +109,10 @@ class FaultyVfs {
   bool off_ = false;
   bool keep_removed_ = false;
   int sync_delay_ms_ = 0;
+  bool syncs_held_ = false;
+  std::condition_variable syncs_go_on_;
+  int syncs_under_way_ = 0;
+  uint64_t changes_beside_sync_ = 0;
   std::mt19937_64 random_{1};
   std::function<void()> power_off_;
 };

@@ -7,10 +7,8 @@
 #include <stdlib.h>
 
 #include <algorithm>
-#include <atomic>
 #include <filesystem>
 #include <iostream>
-#include <thread>
 
 #include "faulty_vfs.h"
 #include "store_workload.h"
@@ -221,44 +219,6 @@ TEST_F(StoreFaults, AnFsyncThatFailsInsideAClosureIsOneToo) {
   EXPECT_EQ(stored.error().code, Code::unavailable);
   EXPECT_FALSE(database->healthy());
   EXPECT_EQ(told, 1);
-}
-
-// Readers see a commit before its fsync has returned. Nobody is told of it before.
-TEST_F(StoreFaults, AReadThatSawWhatCouldNotBeSyncedIsNotAnswered) {
-  static constexpr storage::Sql kMake{"CREATE TABLE things (id INTEGER PRIMARY KEY)"};
-  static constexpr storage::Sql kAdd{"INSERT INTO things VALUES (?)"};
-  static constexpr storage::Sql kCount{"SELECT count(*) FROM things"};
-  begin();
-  MetricRegistry metrics;
-  storage::SqliteOptions options;
-  options.path = path();
-  auto database = std::move(*storage::open_sqlite(std::move(options), metrics));
-  ASSERT_TRUE(database->write_now([](storage::Transaction& tx) -> Status {
-    tx.execute(kMake);
-    return {};
-  }).ok());
-  vfs_.set_fault({Operation::sync, 1});
-  vfs_.set_sync_delay(500);  // in which many reads begin
-  std::atomic<bool> written{false};
-  std::thread writer([&] {
-    EXPECT_FALSE(database->write_now([](storage::Transaction& tx) -> Status {
-      tx.execute(kAdd, 1);
-      return {};
-    }).ok());
-    written.store(true);
-  });
-  std::atomic<int64_t> seen{0};  // by a read, whether it was answered or not
-  do {
-    const auto count = database->read_now([&](storage::Transaction& tx) -> Result<int64_t> {
-      storage::Statement& rows = tx.query(kCount);
-      const int64_t found = rows.next() ? rows.integer(0) : 0;
-      seen.store(std::max(seen.load(), found));
-      return found;
-    });
-    EXPECT_TRUE(!count.ok() || *count == 0);
-  } while (!written.load());
-  writer.join();
-  EXPECT_EQ(seen.load(), 1);
 }
 
 class PowerCut : public StoreFaults, public ::testing::WithParamInterface<Operation> {};

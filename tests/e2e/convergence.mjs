@@ -1,6 +1,6 @@
 // Runs in the page: several people change one text and one board at random, each cut off and back now and then, until
-// nothing is pending. Returns every copy, the server's too.
-export async function converge({ seed, edits: wanted }) {
+// nothing is pending. Returns every copy, the server's too, and how long the text has become and should have.
+export async function converge({ seed, edits: wanted, onlyAdd = false }) {
   const { DocumentClient } = await import('/demo/document_client.js');
   const { canonical, objectsOf } = await import('/demo/objects.js');
   const { lengthOf } = await import('/demo/text_operation.js');
@@ -28,13 +28,15 @@ export async function converge({ seed, edits: wanted }) {
   for (const { client } of people) client.connect();
   await until(() => documents.every(({ opened }) => opened));
 
+  let expected = lengthOf(people[0].text.replica.shown);
   const write = ({ text }) => {
     const length = lengthOf(text.replica.shown);
     const at = below(length + 1);
-    const inserted = below(4) ? Array.from({ length: 1 + below(4) }, () => LETTERS[below(LETTERS.length)]).join('') : '';
-    const removed = inserted && below(2) ? 0 : Math.min(below(6), length - at);
+    const inserted = onlyAdd || below(4) ? Array.from({ length: 1 + below(4) }, () => LETTERS[below(LETTERS.length)]).join('') : '';
+    const removed = onlyAdd || (inserted && below(2)) ? 0 : Math.min(below(6), length - at);
     const ops = [...(at ? [at] : []), ...(inserted ? [inserted] : []), ...(removed ? [{ d: removed }] : [])];
     if (inserted || removed) text.edit('text', { ops });
+    expected += lengthOf(inserted);
   };
   const draw = ({ board }) => {
     const id = OBJECTS[below(OBJECTS.length)];
@@ -64,5 +66,5 @@ export async function converge({ seed, edits: wanted }) {
     board: [canonical(objectsOf(board.content)), ...people.map((one) => one.board.replica.bytes)],
   };
   for (const { client } of people) client.cutOff();
-  return { copies, edits: version.text + version.board };
+  return { copies, length: lengthOf(text.content), expected };
 }

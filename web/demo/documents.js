@@ -86,7 +86,9 @@ function draw() {
 
 async function choosePolicy({ target }) {
   const metadata = { properties: { conflict_policy: target.value } };
-  for (const { id } of Object.values(people[0].documents)) await people[0].client.call('PATCH', `/documents/${id}`, { metadata });
+  for (const { id } of Object.values(people[0].documents)) {
+    await people[0].client.call('PATCH', `/documents/${id}`, { metadata }).catch(({ message }) => people[0].say(message));
+  }
 }
 
 // --- the scene ----------------------------------------------------------------------------------------------------

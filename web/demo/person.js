@@ -46,11 +46,18 @@ export class Person {
       const about = { element, document, who: this.who, peer: this.#peer, names: this.#names, what };
       this.#views.push(new View(about), new LockView({ ...about, element: element.querySelector('.lock') }));
       for (const event of ['change', 'told', 'joined']) document.addEventListener(event, () => this.draw());
-      document.addEventListener('refused', ({ detail }) => this.#say(`refused: ${detail.error ?? detail.code}`));
+      document.addEventListener('refused', ({ detail }) => this.say(`refused: ${detail.error ?? detail.code}`));
     }
     const element = this.element.querySelector('.conflicts');
     const documents = Object.values(this.documents);
     this.#views.push(new ConflictList({ element, documents, who: this.who, names: this.#names }));
+    this.draw();
+  }
+
+  say(text) {
+    this.#note = text;
+    clearTimeout(this.#noteTimer);
+    this.#noteTimer = setTimeout(() => { this.#note = ''; this.draw(); }, NOTE_SHOWN_MS);
     this.draw();
   }
 
@@ -71,13 +78,6 @@ export class Person {
     this.element.setAttribute('aria-label', this.who.name);
     this.element.querySelector('h2').textContent = this.who.name;
     this.#view.wire.querySelector('ol').setAttribute('aria-label', `Frames of ${this.who.name}`);
-  }
-
-  #say(text) {
-    this.#note = text;
-    clearTimeout(this.#noteTimer);
-    this.#noteTimer = setTimeout(() => { this.#note = ''; this.draw(); }, NOTE_SHOWN_MS);
-    this.draw();
   }
 
   #drawHead() {

@@ -41,13 +41,14 @@ export class Replica {
   // A change by this person. options: {extra, fence} of the operation. Returns what is pending for it.
   edit(type, data, { extra = {}, fence } = {}) {
     const last = this.#pending.at(-1);
-    if (this.#isText && last && !last.sent && last.prev_version === this.version) {
-      last.data = { ops: text.compose(last.data.ops, data.ops) };  // nobody has seen it yet
+    if (this.#isText && last && !last.told && last.prev_version === this.version) {
+      last.data = { ops: text.compose(last.data.ops, data.ops) };
       last.ops = last.data.ops;
       this.#show();
       return last;
     }
-    const made = { id: this.#makeId(), type, data, prev_version: this.version, extra, fence, sent: false };
+    // told: it has left once, so the server may have it; it never changes again under this id.
+    const made = { id: this.#makeId(), type, data, prev_version: this.version, extra, fence, told: false };
     if (this.#isText) made.ops = data.ops;
     if (last) made.extra = { ...extra, after: last.id };
     this.#pending.push(made);
@@ -101,7 +102,7 @@ export class Replica {
       if (at < from) continue;
       const { after: _, ...extra } = one.extra;
       one.id = this.#makeId();
-      one.sent = false;
+      one.told = one.sent = one.waits = false;
       one.prev_version = this.version;
       one.extra = at ? { ...extra, after: this.#pending[at - 1].id } : extra;
       if (this.#isText) one.data = { ops: one.ops };

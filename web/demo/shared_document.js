@@ -149,6 +149,7 @@ export class SharedDocument extends EventTarget {
       if (one.sent) continue;
       const { id, type, data, prev_version, extra, fence } = one;
       const operation = { id, type, data, prev_version, metadata: { extra }, ...(fence && { fence }) };
+      one.told = true;
       one.sent = this.#ask({ type: 'operation', operation }, (answer) => this.#settle(id, answer));
     }
   }

@@ -1,6 +1,7 @@
 // The raw frames of one device, newest last, each with a line that says what it is for.
 const KEPT = 80;
 const SHOWN_CHARS = 600;
+const HINTS = new Set(['awareness', 'typing']);
 
 const OUT = {
   register: 'Says who this is. Only a server in dev mode takes a bare user id.',
@@ -84,6 +85,10 @@ export class Wire {
     item.querySelector('.type').textContent = isEvent ? frame.event : frame.type;
     item.querySelector('.why').textContent = (out ? OUT : IN)[isEvent ? frame.event : frame.type] ?? '';
     item.querySelector('pre').textContent = shorten(JSON.stringify(frame));
+    // Hints come by the dozen: of those in a row the last one is shown.
+    const last = this.#list.lastElementChild;
+    if (HINTS.has(frame.type) && last?.className === direction && last.dataset.type === frame.type) last.remove();
+    item.querySelector('li').dataset.type = frame.type;
     this.#list.append(item);
     if (this.#list.childElementCount > KEPT) this.#list.firstElementChild.remove();
     this.#count.textContent = ++this.#total;

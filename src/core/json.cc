@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 namespace tidemark {
 namespace {
@@ -9,6 +10,17 @@ namespace {
 constexpr size_t kParserBytesKept = 64 * 1024;
 
 bool needs_escape(char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\'; }
+
+// Whether one of eight bytes does: is any the same as a quote or a backslash, or below 0x20 (haszero and hasless of
+// Sean Eron Anderson's "Bit Twiddling Hacks").
+bool any_needs_escape(const char* eight) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  constexpr uint64_t kHigh = 0x8080808080808080;
+  uint64_t word = 0;
+  std::memcpy(&word, eight, sizeof word);
+  const auto zeros = [](uint64_t bytes) { return (bytes - kOnes) & ~bytes & kHigh; };
+  return (zeros(word ^ kOnes * '"') | zeros(word ^ kOnes * '\\') | ((word - kOnes * 0x20) & ~word & kHigh)) != 0;
+}
 
 // How deep arrays and objects are nested: 1 for a flat one, 0 for a scalar.
 size_t depth_of(simdjson::dom::element element) {
@@ -72,6 +84,10 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   size_t start = 0;
   for (size_t i = 0; i < text.size(); ++i) {
+    if (i + 8 <= text.size() && !any_needs_escape(&text[i])) {
+      i += 7;
+      continue;
+    }
     if (!needs_escape(text[i])) {
       continue;
     }

@@ -43,6 +43,26 @@ TEST(JsonString, EscapesWhatMustBeEscaped) {
   EXPECT_EQ(as_json("\xf0\x9f\x98\x80"), "\"\xf0\x9f\x98\x80\"");
 }
 
+// Long stretches are looked at eight bytes at a time.
+TEST(JsonString, EscapesEveryByteAtEveryPlace) {
+  for (size_t size = 1; size <= 18; ++size) {
+    for (size_t at = 0; at < size; ++at) {
+      for (unsigned byte = 0; byte < 0x80; ++byte) {
+        std::string text(size, at % 2 == 0 ? '~' : ' ');
+        text[at] = static_cast<char>(byte);
+        const std::string json = as_json(text);
+        simdjson::dom::parser parser;
+        std::string_view back;
+        ASSERT_EQ(parser.parse(json).get(back), simdjson::SUCCESS) << json;
+        ASSERT_EQ(back, text);
+        const bool escaped = byte < 0x20 || byte == '"' || byte == '\\';
+        ASSERT_EQ(json.size() > size + 2, escaped) << json;
+      }
+    }
+  }
+  EXPECT_EQ(as_json("éééééééé漢漢漢漢漢漢😀😀😀"), "\"éééééééé漢漢漢漢漢漢😀😀😀\"");
+}
+
 TEST(JsonString, ComesBackFromTheParserAsItWas) {
   std::string all;
   for (int c = 0; c < 0x80; ++c) {

@@ -8,9 +8,9 @@
 
 namespace tidemark::document::engine {
 
-Result<TextOperation> Decider::place(const Text& text, const TextEdit& edit) {
+Result<std::optional<TextOperation>> Decider::place(const Text& text, const TextEdit& edit) {
   static const TextShape kNothing;
-  TextOperation placed = edit.operation;
+  std::optional<TextOperation> placed;
   const TextShape& shape = text.is_seen(out_.base) ? kNothing : text.since(out_.base, submission_.session);
   const auto length = static_cast<size_t>(static_cast<ptrdiff_t>(text.length()) - shape.growth());
   if (edit.operation.base_length() > length) {
@@ -29,24 +29,28 @@ Result<TextOperation> Decider::place(const Text& text, const TextEdit& edit) {
   // What it removes is only looked up where it matters.
   const size_t bytes = state_.kind == Kind::text ? text.bytes() : state_.bytes;
   const size_t bytes_max = state_.limits.content_bytes_max;
-  if (bytes + placed.inserted().size() > bytes_max &&
-      bytes + placed.inserted().size() - placed.removed_from(text.str()).size() > std::max(bytes, bytes_max)) {
+  const TextOperation& now = placed ? *placed : edit.operation;
+  if (bytes + now.inserted().size() > bytes_max &&
+      bytes + now.inserted().size() - now.removed_from(text.str()).size() > std::max(bytes, bytes_max)) {
     return Error{Code::too_large, "the content would be above " + std::to_string(bytes_max) + " bytes", "ops", 0};
+  }
+  if (placed && *placed == edit.operation) {
+    placed.reset();
   }
   return placed;
 }
 
-Decider::Refusal Decider::decide_text(TextEdit edit) {
+Decider::Refusal Decider::decide_text(TextEdit&& edit) {
   auto placed = place(state_.body, edit);
   if (!placed) {
     return placed.error();
   }
-  as_sent_ = as_sent_ && (trail_.texts.empty() || *placed == edit.operation);
+  as_sent_ = as_sent_ && !*placed;
   if (as_sent_) {
-    state_.understood = {std::string(submission_.data), std::move(edit)};
+    state_.understood.note(submission_.data, std::move(edit));
   } else {
     out_.type = "text";
-    out_.data = data_of(TextEdit{{}, {}, std::move(*placed)}, Kind::text);
+    out_.data = data_of(TextEdit{{}, {}, std::move(*placed).value_or(edit.operation)}, Kind::text);
   }
   return std::nullopt;
 }
@@ -97,10 +101,10 @@ Decider::Refusal Decider::decide_object_text(const TextEdit& edit) {
     return placed.error();
   }
   meet_around(edit.object, edit.key, edit.operation.json());
-  as_sent_ = as_sent_ && (trail_.texts.empty() || *placed == edit.operation);
+  as_sent_ = as_sent_ && !*placed;
   if (!as_sent_) {
     out_.type = "text";
-    out_.data = data_of(TextEdit{edit.object, edit.key, std::move(*placed)}, Kind::objects);
+    out_.data = data_of(TextEdit{edit.object, edit.key, std::move(*placed).value_or(edit.operation)}, Kind::objects);
   }
   return check_root_name(edit.object, edit.key);
 }

@@ -28,11 +28,11 @@ class Decider {
   void finish();
 
   // --- decide_text.cc
-  Refusal decide_text(TextEdit edit);
+  Refusal decide_text(TextEdit&& edit);
   Refusal decide_object_text(const TextEdit& edit);
   Refusal text_without_effect(ConflictKind kind, const TextEdit& edit, std::string ours);
-  // The operation on the present text. Notes the trail and an overlap.
-  Result<TextOperation> place(const Text& text, const TextEdit& edit);
+  // The operation on the present text, if it is another than the author's. Notes the trail and an overlap.
+  Result<std::optional<TextOperation>> place(const Text& text, const TextEdit& edit);
 
   // --- decide_objects.cc: they put what takes effect into edits_
   Refusal decide_edits(std::vector<Edit> edits);

@@ -1,5 +1,7 @@
 #include "document/engine/document.h"
 
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "document/engine/content_diff.h"
@@ -29,13 +31,18 @@ Error below_floor(uint64_t floor) {
   return fail(Code::stale_version, "there is a history from version " + std::to_string(floor));
 }
 
-Result<Patch> understand(const Document::State& state, const Applied& operation) {
-  if (state.understood && operation.type == "text" && operation.data == state.understood->data) {
-    Patch patch;
-    patch.text = std::move(state.understood->edit);
-    return patch;
+// What the operation says: it has just been decided, or is read into `patch`.
+Result<TextEdit*> understand(Document::State& state, const Applied& operation, std::optional<Patch>& patch) {
+  const bool fresh = std::exchange(state.understood.fresh, false);
+  if (fresh && operation.type == "text" && operation.data == state.understood.data) {
+    return &state.understood.edit;
   }
-  return read_patch(state.kind, operation.type, operation.data, operation.id, without_limits(state.limits));
+  auto read = read_patch(state.kind, operation.type, operation.data, operation.id, without_limits(state.limits));
+  if (!read) {
+    return read.error();
+  }
+  patch.emplace(std::move(*read));
+  return patch->text ? &*patch->text : nullptr;
 }
 
 // Whether the operation fits the text that it is for: the present one, or that of an author who had `seen` less.
@@ -56,23 +63,26 @@ Status check_text(const Document::State& state, const TextEdit& edit, std::optio
              : not_ours("it is longer than the text");
 }
 
-Status check_texts(const Document::State& state, const Patch& patch, const Trail& trail, const std::string& session) {
+Status check_texts(const Document::State& state, const TextEdit* text, const Trail& trail, const std::string& session) {
   for (const TextEdit& authored : trail.texts) {
     if (auto fits = check_text(state, authored, trail.seen, session); !fits) {
       return fits;
     }
   }
-  if (patch.whole_text) {
-    return not_ours("it is a whole text");
-  }
-  return patch.text ? check_text(state, *patch.text, std::nullopt, session) : Status();
+  return text != nullptr ? check_text(state, *text, std::nullopt, session) : Status();
+}
+
+// Who writes mostly writes again.
+SharedText shared_session(const Document::State& state, const std::string& session) {
+  const bool same = !state.history.empty() && state.history.back().session == session;
+  return same ? state.history.back().session : SharedText(session);
 }
 
 void write_edit(Document::State& state, Edit& edit, const Trail& trail, Entry& entry) {
   for (const TextEdit& authored : trail.texts) {
     const auto is_it = [&](const Write& write) { return authored.object == edit.object && authored.key == write.key; };
     if (authored.object == edit.object && std::erase_if(edit.writes, is_it) > 0) {
-      state.write_text(authored, authored.operation, trail.seen, entry);
+      state.write_text(TextEdit(authored), &authored.operation, trail.seen, entry);
     }
   }
   state.write(edit, entry);
@@ -126,26 +136,30 @@ Status Document::apply(const Applied& operation) {
   if (operation.version != state.version + 1) {
     return beyond("version", state.version);
   }
-  auto patch = understand(state, operation);
-  state.understood.reset();
-  if (!patch) {
-    return not_ours(patch.error().text);
+  std::optional<Patch> patch;
+  const auto text = understand(state, operation, patch);
+  if (!text) {
+    return not_ours(text.error().text);
   }
   const auto trail = Trail::parse(operation.trail);
   if (!trail) {
     return trail.error();
   }
-  if (auto fits = check_texts(state, *patch, *trail, operation.session); !fits) {
+  if (patch && patch->whole_text) {
+    return not_ours("it is a whole text");
+  }
+  if (auto fits = check_texts(state, *text, *trail, operation.session); !fits) {
     return fits;
   }
-  Entry entry{operation.version, operation.id, SharedText(operation.session), {}};
-  if (patch->text) {
-    const TextEdit* const authored = trail->texts.empty() ? nullptr : &trail->texts.front();
-    state.write_text(*patch->text, authored == nullptr ? std::nullopt : std::optional(authored->operation), trail->seen,
-                     entry);
+  Entry entry{operation.version, operation.id, shared_session(state, operation.session), {}};
+  if (*text != nullptr) {
+    const TextOperation* const authored = trail->texts.empty() ? nullptr : &trail->texts.front().operation;
+    state.write_text(std::move(**text), authored, trail->seen, entry);
   }
-  std::vector<Edit> edits = patch->whole ? content_diff(state.plain(), *patch->whole) : std::move(patch->edits);
-  for (Edit& edit : edits) {
+  if (patch && patch->whole) {
+    patch->edits = content_diff(state.plain(), *patch->whole);
+  }
+  for (Edit& edit : patch ? std::span<Edit>(patch->edits) : std::span<Edit>()) {
     write_edit(state, edit, *trail, entry);
   }
   state.finish(std::move(entry));

@@ -151,13 +151,12 @@ Result<Patch> read_text(Kind kind, simdjson::dom::object data, const Limits& lim
   if (data.at_key("ops").get(ops) != simdjson::SUCCESS) {
     return missing("ops");
   }
-  auto operation = TextOperation::parse(ops);
-  if (!operation) {
-    return operation.error();
-  }
   Patch patch;
+  TextEdit& edit = patch.text.emplace();
+  if (auto read = edit.operation.read(ops); !read) {
+    return read.error();
+  }
   if (kind == Kind::text) {
-    patch.text = TextEdit{{}, {}, std::move(*operation)};
     return patch;
   }
   auto id = id_of(data, true);
@@ -173,7 +172,8 @@ Result<Patch> read_text(Kind kind, simdjson::dom::object data, const Limits& lim
       return invalid_field("key", "key is the path of a register");
     }
   }
-  patch.text = TextEdit{std::move(*id), std::string(key), std::move(*operation)};
+  edit.object = std::move(*id);
+  edit.key = key;
   return patch;
 }
 
@@ -222,9 +222,11 @@ bool is_below(std::string_view key, std::string_view above) {
 
 Result<Patch> read_patch(Kind kind, std::string_view type, std::string_view data, std::string_view operation_id,
                          const Limits& limits) {
-  const auto* const shape =
-      std::find_if(kShapes.begin(), kShapes.end(), [&](const Shape& row) { return row.type == type; });
-  if (type != "text" && shape == kShapes.end()) {
+  const bool is_text = type == "text";
+  const auto* const shape = is_text ? nullptr : std::find_if(kShapes.begin(), kShapes.end(), [&](const Shape& row) {
+    return row.type == type;
+  });
+  if (shape == kShapes.end()) {
     return invalid_field("type", "there is no operation of this type");
   }
   auto reading = Reading::open(data, limits.depth_max);
@@ -235,7 +237,7 @@ Result<Patch> read_patch(Kind kind, std::string_view type, std::string_view data
   if (reading->element().get_object().get(object) != simdjson::SUCCESS) {
     return invalid_field("data", "data is a JSON object");
   }
-  if (type == "text") {
+  if (is_text) {
     return read_text(kind, object, limits);
   }
   simdjson::dom::element content;

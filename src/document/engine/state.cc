@@ -159,8 +159,7 @@ void Document::State::write(const Edit& edit, Entry& entry) {
   }
 }
 
-void Document::State::write_text(const TextEdit& edit, const std::optional<TextOperation>& authored, uint64_t seen,
-                                 Entry& entry) {
+void Document::State::write_text(TextEdit&& edit, const TextOperation* authored, uint64_t seen, Entry& entry) {
   Text* changed = &body;
   Register* field = nullptr;
   if (kind == Kind::objects) {
@@ -183,10 +182,10 @@ void Document::State::write_text(const TextEdit& edit, const std::optional<TextO
     changed = field->cell.text.get();
     entry.changes.push_back({Change::What::text, edit.object, edit.key, {}, {}});
   }
-  if (authored) {
+  if (authored != nullptr) {
     changed->apply(entry.version, entry.session, *authored, seen);
   } else {
-    changed->apply(entry.version, entry.session, edit.operation);
+    changed->apply(entry.version, entry.session, std::move(edit.operation));
   }
   if (field != nullptr) {
     bytes += cost(edit.key, field->cell);
@@ -195,13 +194,12 @@ void Document::State::write_text(const TextEdit& edit, const std::optional<TextO
   }
 }
 
-void Document::State::finish(Entry entry) {
+void Document::State::finish(Entry&& entry) {
   version = entry.version;
   history.push_back(std::move(entry));
   while (history.size() > limits.history_max) {
-    const Entry oldest = std::move(history.front());
+    forget(history.front());
     history.pop_front();
-    forget(oldest);
   }
 }
 

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/shared_text.h"
@@ -93,10 +94,16 @@ struct Document::State {
   size_t bytes = 0;
   // What the newest decision on a text document has read: mostly it is applied next.
   struct Understood {
-    std::string data;
+    bool fresh = false;
+    std::string data;  // keeps its memory
     TextEdit edit;
+    void note(std::string_view read, TextEdit&& meant) {
+      fresh = true;
+      data = read;
+      edit = std::move(meant);
+    }
   };
-  mutable std::optional<Understood> understood;
+  mutable Understood understood;
 
   uint64_t floor() const { return version - history.size(); }
   // Entries after this version.
@@ -118,8 +125,9 @@ struct Document::State {
   // Writes `entry.version` of what the patch says; it must fit (decide.cc has seen to it).
   void write(const Edit& edit, Entry& entry);
   // `authored`: the operation as an author made it who had seen `seen`; it becomes `edit` on the present text.
-  void write_text(const TextEdit& edit, const std::optional<TextOperation>& authored, uint64_t seen, Entry& entry);
-  void finish(Entry entry);  // counts it, and forgets what is too old
+  // nullptr: as `edit`.
+  void write_text(TextEdit&& edit, const TextOperation* authored, uint64_t seen, Entry& entry);
+  void finish(Entry&& entry);  // counts it, and forgets what is too old
 
  private:
   void create(const std::string& id, Entry& entry);

@@ -103,12 +103,15 @@ std::string Text::seen(const TextShape& shape) const {
   return result;
 }
 
-void Text::take(uint64_t version, const SharedText& session, const TextOperation& operation) {
+void Text::take(uint64_t version, const SharedText& session, TextOperation&& operation) {
   asked_.reset();
-  Step& step = steps_.emplace_back(Step{version, session, operation, {}});
+  Step& step = steps_.emplace_back();
+  step.version = version;
+  step.session = session;
+  step.operation = std::move(operation);
   size_t position = 0;
-  std::string_view inserted = operation.inserted();
-  for (const auto& part : operation.parts()) {
+  std::string_view inserted = step.operation.inserted();
+  for (const auto& part : step.operation.parts()) {
     switch (part.kind) {
       case TextOperation::Kind::retain:
         position += part.count;
@@ -125,8 +128,8 @@ void Text::take(uint64_t version, const SharedText& session, const TextOperation
   }
 }
 
-void Text::apply(uint64_t version, const SharedText& session, const TextOperation& operation) {
-  take(version, session, operation);
+void Text::apply(uint64_t version, const SharedText& session, TextOperation&& operation) {
+  take(version, session, std::move(operation));
   if (!views_.empty()) {
     views_.erase(session.str());
   }
@@ -134,9 +137,9 @@ void Text::apply(uint64_t version, const SharedText& session, const TextOperatio
 
 void Text::apply(uint64_t version, const SharedText& session, const TextOperation& authored, uint64_t seen) {
   const TextShape& shape = since(seen, session);
-  const TextOperation operation = shape.rebase(authored);
+  TextOperation operation = shape.rebase(authored);
   TextShape view = shape.after(authored);
-  take(version, session, operation);
+  take(version, session, std::move(operation));
   if (session.empty() || view.empty()) {
     views_.erase(session.str());
   } else {

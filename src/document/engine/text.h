@@ -55,7 +55,7 @@ class Text {
   std::string seen(const TextShape& shape) const;
 
   // The next step, made by an author who saw the text before it. `operation` must fit.
-  void apply(uint64_t version, const SharedText& session, const TextOperation& operation);
+  void apply(uint64_t version, const SharedText& session, TextOperation&& operation);
   // The same by an author who saw an older text, `seen` and the own steps since. `authored` must fit that.
   void apply(uint64_t version, const SharedText& session, const TextOperation& authored, uint64_t seen);
 
@@ -69,7 +69,7 @@ class Text {
   void restore(std::deque<Step> steps, std::map<std::string, TextShape, std::less<>> views);
 
  private:
-  void take(uint64_t version, const SharedText& session, const TextOperation& operation);
+  void take(uint64_t version, const SharedText& session, TextOperation&& operation);
   const TextShape& composed(uint64_t from, uint64_t to, TextShape& made) const;
   size_t first_after(uint64_t version) const;  // index in steps_
 

@@ -31,16 +31,22 @@ Result<size_t> count_of(element value) {
 }  // namespace
 
 Result<TextOperation> TextOperation::parse(element ops) {
+  TextOperation operation;
+  const Status read = operation.read(ops);
+  return read ? Result<TextOperation>(std::move(operation)) : read.error();
+}
+
+Status TextOperation::read(element ops) {
   simdjson::dom::array list;
   if (ops.get_array().get(list) != simdjson::SUCCESS) {
     return bad("ops is a list");
   }
-  TextOperation operation;
+  parts_.reserve(list.size());
   uint64_t total = 0;
   for (const element part : list) {
     std::string_view text;
     if (part.get_string().get(text) == simdjson::SUCCESS) {
-      operation.insert(text);
+      insert(text);
       continue;
     }
     simdjson::dom::object removal;
@@ -57,9 +63,9 @@ Result<TextOperation> TextOperation::parse(element ops) {
     if (total > kCountMax) {
       return bad("counts together are above " + std::to_string(kCountMax));
     }
-    removes ? operation.remove(*count) : operation.retain(*count);
+    removes ? remove(*count) : retain(*count);
   }
-  return operation;
+  return {};
 }
 
 void TextOperation::retain(size_t count) { retained_ += count; }

@@ -100,14 +100,10 @@ Service::Verdict Service::decide_content(LiveDocument& live, Operation operation
     verdict.refusal = std::move(decision.error);
     return verdict;
   }
-  std::vector<Operation> met;
   for (const engine::ConflictDraft& draft : decision.conflicts) {
     for (const uint64_t version : draft.versions) {
-      const auto found = live.recent.find(static_cast<int64_t>(version));
-      if (found == live.recent.end()) {
+      if (!live.recent.contains(static_cast<int64_t>(version))) {
         verdict.missing.push_back(static_cast<int64_t>(version));
-      } else {
-        met.push_back(found->second);
       }
     }
   }
@@ -129,7 +125,7 @@ Conflict Service::conflict_from(const LiveDocument& live, const engine::Conflict
   conflict.id = new_id();
   conflict.doc_id = live.key.id;
   for (const uint64_t version : draft.versions) {
-    conflict.ops.push_back(live.recent.at(static_cast<int64_t>(version)));
+    conflict.ops.push_back(operation_in(live.recent.at(static_cast<int64_t>(version))).value_or(Operation()));
   }
   conflict.ops.push_back(operation);
   conflict.resolution = policy;
@@ -162,10 +158,13 @@ Applied Service::accept(LiveDocument& live, Operation operation, engine::Decisio
   operation.type = std::move(decision.type);
   operation.data = std::move(decision.data);
   operation.version = live.details.version + 1;
-  stream::Entry& entry = add_entry(live, EntryKind::operation_applied, operation.user_id, operation_body(operation), true,
-                                   client_id, hash);
+  // Encoded once: stored and told as the body, the author's answer holds it, and it is what conflicts will quote.
+  applied.body = operation_body(operation);
+  stream::Entry& entry =
+      add_entry(live, EntryKind::operation_applied, operation.user_id, applied.body, true, client_id, hash);
   entry.content = decision.trail;
   applied.seq = entry.seq;
+  remember(live, operation.version, applied.body);
   engine::Applied step;
   step.version = static_cast<uint64_t>(operation.version);
   step.id = operation.id;
@@ -178,7 +177,6 @@ Applied Service::accept(LiveDocument& live, Operation operation, engine::Decisio
   if (!client_id.empty()) {
     know(live, operation.user_id, client_id, {applied.seq, hash, operation.version});
   }
-  remember(live, operation);
   for (size_t i = 0; i < conflicts.size(); ++i) {
     Conflict& conflict = conflicts[i];
     conflict.resolved_by = "system:" + std::string(policy);
@@ -274,10 +272,7 @@ void Service::run_pending(LiveDocument& live) {
       submission.data = operation.data;
       Verdict verdict = decide_content(live, operation, submission, waiting.hash);
       for (const int64_t version : verdict.missing) {
-        Operation unknown;
-        unknown.version = version;
-        unknown.doc_id = live.key.id;
-        live.recent.emplace(version, std::move(unknown));
+        live.recent.emplace(version, unknown_operation(live.key.id, version));
       }
       if (!verdict.missing.empty()) {
         verdict = decide_content(live, operation, submission, waiting.hash);

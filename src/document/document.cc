@@ -1,5 +1,6 @@
 // The door of the document room.
 #include "document/document_commands.h"
+#include "document/encode.h"
 #include "document/personal.h"
 #include "document/service.h"
 
@@ -31,8 +32,17 @@ Task<Result<Deleted>> Documents::remove(Caller caller, DeleteRequest request) {
 Task<Result<Listed>> Documents::list(Caller caller, ListRequest request) {
   return service_->list(std::move(caller), std::move(request));
 }
+// Whoever calls this has not read the data as JSON.
 Task<Result<Applied>> Documents::apply(Caller caller, Operation operation) {
-  return service_->apply(std::move(caller), std::move(operation));
+  if (auto unreadable = operation.data.empty() ? std::nullopt : spell_json(operation.data, "data")) {
+    Applied applied;
+    applied.refusal = std::move(unreadable);
+    applied.operation = std::move(operation);
+    applied.operation.user_id = caller.user.str();
+    applied.operation.status = OperationStatus::rejected;
+    co_return applied;
+  }
+  co_return co_await service_->apply(std::move(caller), std::move(operation));
 }
 Task<Result<std::vector<Operation>>> Documents::history(Caller caller, HistoryRequest request) {
   return service_->history(std::move(caller), std::move(request));

@@ -98,6 +98,7 @@ struct Listed {
 struct Applied {
   std::optional<Error> refusal;  // else the operation was stored
   Operation operation;           // what took effect; as it was sent where nothing did
+  std::string body;              // of what took effect: the member `operation` as JSON; empty: make it of `operation`
   std::optional<Conflict> conflict;
   int64_t seq = 0;  // of its entry, 0: none
   bool duplicate = false;

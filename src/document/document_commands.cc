@@ -22,6 +22,7 @@ std::string content_of(const std::string& json) {
 
 Answer apply_operation(Service* service, Caller caller, Operation operation, std::string doc_id) {
   operation.doc_id = doc_id;
+  const bool over_rest = caller.door == command::Door::rest;
   auto applied = co_await service->apply(std::move(caller), std::move(operation));
   if (!applied.ok()) {
     co_return applied.error();
@@ -37,14 +38,16 @@ Answer apply_operation(Service* service, Caller caller, Operation operation, std
       .field("version", applied->operation.version)
       .field("seq", applied->seq)
       .field("status", name_of(applied->operation.status))
-      .raw("operation", operation_json(applied->operation));
+      .members(applied->body.empty() ? operation_body(applied->operation) : applied->body);
   if (applied->conflict) {
     fields.raw("conflict", conflict_json(*applied->conflict));
   }
   if (applied->duplicate) {
     fields.field("duplicate", true);
   }
-  reply.data = "{" + reply.fields + "}";
+  if (over_rest) {
+    reply.data = "{" + reply.fields + "}";
+  }
   co_return reply;
 }
 

@@ -168,7 +168,7 @@ struct LiveDocument : std::enable_shared_from_this<LiveDocument> {
   std::unordered_map<std::string, Known> known;  // answers to the newest (author, operation id)
   std::deque<std::string> known_order;
   std::unordered_map<std::string, Known> found_again;  // older ones that somebody asked for; known after the next load
-  std::map<int64_t, Operation> recent;  // the newest operations by version, for conflict records
+  std::map<int64_t, std::string> recent;  // bodies of the newest operations by version, for conflict records
 
   // What is stored for sure.
   int64_t committed_head = 0;

@@ -117,8 +117,8 @@ const LiveDocument::Known* Service::known(const LiveDocument& live, const std::s
   return found == live.known.end() ? nullptr : &found->second;
 }
 
-void Service::remember(LiveDocument& live, const Operation& operation) const {
-  live.recent.insert_or_assign(operation.version, operation);
+void Service::remember(LiveDocument& live, int64_t version, std::string body) {
+  live.recent.insert_or_assign(version, std::move(body));
   if (live.recent.size() > kRecentMax) {
     live.recent.erase(live.recent.begin());
   }

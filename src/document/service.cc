@@ -233,7 +233,7 @@ Task<Status> Service::load(LivePtr live) {
   for (const store::Stored& stored : found->newest) {
     if (auto operation = operation_in(stored.entry.body)) {
       know(*live, stored.entry.author, operation->id, {stored.entry.seq, stored.hash, operation->version});
-      remember(*live, *operation);
+      remember(*live, operation->version, stored.entry.body);
     }
   }
   for (auto& [name, answer] : std::exchange(live->found_again, {})) {

@@ -16,6 +16,8 @@ namespace tidemark::document {
 // Of everything that the client sent: tells a retry from another operation with the same id.
 int64_t operation_hash(const Operation& operation);
 int64_t hash_of(std::initializer_list<std::string_view> parts);
+// The body of an operation of which only its version is known: it is no longer kept.
+std::string unknown_operation(const std::string& doc_id, int64_t version);
 // What is wrong with an idempotency key (empty: none), or a name.
 std::optional<Error> check_id(std::string_view id);
 std::optional<Error> check_name(std::string_view name);
@@ -40,6 +42,7 @@ class Service {
   Task<Result<Deleted>> remove(Caller caller, DeleteRequest request);
   Task<Result<Listed>> list(Caller caller, ListRequest request);
   Task<Result<Stats>> stats(Caller caller);
+  // The operation's data is in the one spelling (spell_json).
   Task<Result<Applied>> apply(Caller caller, Operation operation);
   Task<Result<std::vector<Operation>>> history(Caller caller, HistoryRequest request);
   Task<Result<LockAnswer>> lock(Caller caller, LockRequest request);
@@ -144,7 +147,7 @@ class Service {
   Task<Status> read_operations(LivePtr live, std::vector<int64_t> versions);
   Conflict conflict_from(const LiveDocument& live, const engine::ConflictDraft& draft, const Operation& operation,
                          std::string_view policy);
-  void remember(LiveDocument& live, const Operation& operation) const;
+  static void remember(LiveDocument& live, int64_t version, std::string body);
 
   // --- locks (service_locks.cc)
   // stale_lock, locked, or nothing.

@@ -215,8 +215,11 @@ void Service::forget_user(LiveDocument& live, const std::string& user, const std
   forget(live.details.created_by);
   forget(live.details.updated_by);
   rename_user(*live.details.metadata.permissions, user, pseudonym);
-  for (auto& [version, operation] : live.recent) {
-    rename_user(operation, user, pseudonym);
+  for (auto& [version, body] : live.recent) {
+    if (auto operation = operation_in(body)) {
+      rename_user(*operation, user, pseudonym);
+      body = operation_body(*operation);
+    }
   }
   std::erase_if(live.pending, [&](const Pending& waiting) { return waiting.operation.user_id == user; });
   const auto is_theirs = [prefix = user + '\0'](const std::string& name) { return name.starts_with(prefix); };

@@ -63,6 +63,13 @@ int64_t operation_hash(const Operation& operation) {
   return number;
 }
 
+std::string unknown_operation(const std::string& doc_id, int64_t version) {
+  Operation unknown;
+  unknown.doc_id = doc_id;
+  unknown.version = version;
+  return operation_body(unknown);
+}
+
 Task<Result<Applied>> Service::apply(Caller caller, Operation operation) {
   Worker& from = *Worker::current();
   auto applied = co_await apply_on_owner(std::move(caller), std::move(operation));
@@ -75,13 +82,6 @@ Task<Result<Applied>> Service::apply_on_owner(Caller caller, Operation operation
     co_return std::move(*wrong);
   }
   operation.user_id = caller.user.str();
-  if (auto unreadable = operation.data.empty() ? std::nullopt : spell_json(operation.data, "data")) {
-    Applied applied;
-    applied.refusal = std::move(unreadable);
-    applied.operation = std::move(operation);
-    applied.operation.status = OperationStatus::rejected;
-    co_return applied;
-  }
   const DocumentKey key{caller.tenant, operation.doc_id};
   const int64_t hash = operation_hash(operation);
   co_await owner(key).enter();
@@ -186,26 +186,21 @@ Task<Result<Applied>> Service::first_answer(LivePtr live, std::string author, Op
 
 Task<Status> Service::read_operations(LivePtr live, std::vector<int64_t> versions) {
   const Details details = live->details;
-  auto read = co_await database_.read([&](Transaction& tx) -> Result<std::vector<Operation>> {
-    std::vector<Operation> operations;
+  auto read = co_await database_.read([&](Transaction& tx) -> Result<std::vector<std::string>> {
+    std::vector<std::string> bodies;
     for (const int64_t version : versions) {
       const auto stored = store::entry_at(tx, details.stream, store::seq_of_version(tx, details, version));
-      auto operation = stored ? operation_in(stored->entry.body) : std::nullopt;
-      if (!operation || operation->version != version) {
-        operation.emplace();  // no longer kept: only its version is known
-        operation->version = version;
-        operation->doc_id = details.id;
-      }
-      operations.push_back(std::move(*operation));
+      const auto operation = stored ? operation_in(stored->entry.body) : std::nullopt;
+      bodies.push_back(operation && operation->version == version ? stored->entry.body
+                                                                  : unknown_operation(details.id, version));
     }
-    return operations;
+    return bodies;
   });
   if (!read.ok()) {
     co_return read.error();
   }
-  for (Operation& operation : *read) {
-    const int64_t version = operation.version;
-    live->recent.insert_or_assign(version, std::move(operation));
+  for (size_t i = 0; i < versions.size(); ++i) {
+    live->recent.insert_or_assign(versions[i], std::move((*read)[i]));
   }
   co_return Status();
 }

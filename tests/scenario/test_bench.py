@@ -10,11 +10,12 @@ import websockets
 
 from support import tokens
 from support.certificates import Certificate
+from support.rpc import port_of
 from support.server import FAST, Server, binary
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("bench"), FAST).start()
+    server = Server(tmp_path_factory.mktemp("bench"), {**FAST, "statesync.grpc_listen": "127.0.0.1:0"}).start()
     yield server
     server.stop()
 
@@ -72,6 +73,27 @@ async def test_history(node, what):
     assert report["requests"] > 0 and report["answer_us"]["p99"] > 0
 
 
+@pytest.mark.parametrize("kind", ["whiteboard", "text"])
+async def test_document(node, kind):
+    report = await verified(node, "document", "--kind", kind, "--documents", 3, "--writers", 2, "--subscribers", 2,
+                            "--operations", 600, "--window", 5, "--threads", 2, "--length", 100)
+    assert report["operations"] == 600 and report["deliveries"] == 600 * 4
+    assert report["different_documents"] == 0 and report["delivery_us"]["p50"] > 0
+
+
+async def test_document_with_operations_over_grpc(node):
+    report = await verified(node, "document", "--documents", 2, "--writers", 5, "--subscribers", 2,
+                            "--operations", 300, "--grpc", f"127.0.0.1:{port_of(node, 'statesync_grpc_port')}")
+    assert report["operations"] == 300 and report["deliveries"] == 300 * 2
+
+
+async def test_document_at_a_rate_with_writers_alone(node):
+    report = await verified(node, "document", "--documents", 2, "--writers", 1, "--subscribers", 0,
+                            "--operations", 100, "--rate", 500)
+    assert report["operations"] == report["deliveries"] == 100
+    assert "delivery_us" not in report and report["ack_us"]["p50"] > 0
+
+
 async def test_idle_and_a_burst(node):
     report = await verified(node, "idle", "--connections", 40, "--group-size", 10, "--conversations", 2, "--burst", 5,
                             "--hold", 0.1)
@@ -99,6 +121,14 @@ async def test_over_tls(tmp_path):
     assert code == 1 and "certificate" in report["failure"], report
     code, report = await bench(url, "direct", "--pairs", 1, "--messages", 1, "--ca", tmp_path / "none")
     assert code == 2 and "--ca" in report["failure"], report
+    server.stop()
+
+
+async def test_a_refused_operation_ends_the_run_and_says_what_to_do(tmp_path):
+    server = Server(tmp_path, {"limits.operations_per_second": 1, "limits.operations_burst": 2}).start()
+    code, report = await bench(f"ws://127.0.0.1:{server.port}", "document", "--documents", 1, "--operations", 10)
+    assert code == 1
+    assert "limits.operations_per_second" in report["failure"]
     server.stop()
 
 

@@ -24,7 +24,8 @@ constexpr size_t kConnectionsMax = 1'000'000;
 constexpr const char* kFooter =
     "The server limits each user by default. To measure more than that, start it with\n"
     "  --set limits.messages_per_second=1000000 --set limits.messages_burst=1000000\n"
-    "and for direct --ephemeral the same of signals, for history of queries, for idle of creations (per minute).\n"
+    "and for direct --ephemeral the same of signals, for history of queries, for idle of creations (per minute), for\n"
+    "document of operations.\n"
     "Server and load generator want a processor each:\n"
     "  taskset -c 0 tidemark serve ... and taskset -c 1 tidemark bench ...\n"
     "Exit code 0: everything arrived once and in order. 1: it did not, or the measurement failed. 2: wrong usage.";
@@ -140,26 +141,32 @@ void add_dialect_option(CLI::App& command, BenchOptions& options) {
       ->default_str("tidemark");
 }
 
-void add_message_options(CLI::App& command, BenchOptions& options) {
-  add_payload_option(command, options);
-  auto* const window =
-      command
-          .add_option("--window", options.window,
-                      "Messages of each sender in flight: not yet acknowledged and received by everybody")
-          ->check(CLI::Range(1, 65'536))
-          ->capture_default_str();
+// `what` are sent, by `who`; how many is said with the option `count`.
+void add_pace_options(CLI::App& command, BenchOptions& options, const std::string& what, const std::string& who,
+                      const std::string& count) {
+  auto* const window = command
+                           .add_option("--window", options.window,
+                                       "How many " + what + "s of each " + who +
+                                           " are in flight: not yet acknowledged and received by everybody")
+                           ->check(CLI::Range(1, 65'536))
+                           ->capture_default_str();
   command
       .add_option("--rate", options.rate,
-                  "Messages a second, all senders together, however many are in flight; latency counts from the "
-                  "moment a message was planned for")
+                  "How many " + what + "s a second, all " + who +
+                      "s together, however many are in flight; latency counts from the moment one was planned for")
       ->check(CLI::Range(0.001, 1e7))
       ->excludes(window);
   auto* const seconds = command.add_option("--seconds", options.seconds, "How long to send")
                             ->check(CLI::Range(0.001, 86'400.0))
                             ->capture_default_str();
-  command.add_option("--messages", options.messages, "How many to send, all senders together, however long it takes")
+  command.add_option(count, options.messages, "How many to send, all " + who + "s together, however long it takes")
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}))
       ->excludes(seconds);
+}
+
+void add_message_options(CLI::App& command, BenchOptions& options) {
+  add_payload_option(command, options);
+  add_pace_options(command, options, "message", "sender", "--messages");
 }
 
 CLI::App& add_scenario(CLI::App& bench, const std::string& name, const std::string& description, Scenario scenario,
@@ -168,6 +175,39 @@ CLI::App& add_scenario(CLI::App& bench, const std::string& name, const std::stri
   add_common_options(command, *arguments);
   command.callback([arguments, scenario, &exit_code] { exit_code = run(*arguments, scenario); });
   return command;
+}
+
+void add_document(CLI::App& bench, const std::shared_ptr<Arguments>& arguments, int& exit_code) {
+  static const std::map<std::string, DocumentKind> kKinds{{"whiteboard", DocumentKind::whiteboard},
+                                                          {"text", DocumentKind::text}};
+  BenchOptions& options = arguments->options;
+  CLI::App& document = add_scenario(bench, "document", "Writers and subscribers of shared documents", run_document,
+                                    arguments, exit_code);
+  document
+      .add_option("--kind", options.kind,
+                  "whiteboard: each writer adds, moves, styles and removes objects of its own; text: all type and "
+                  "remove in one text")
+      ->transform(CLI::CheckedTransformer(kKinds))
+      ->default_str("whiteboard");
+  document.add_option("--documents", options.documents, "Documents")
+      ->check(CLI::Range(size_t{1}, kConnectionsMax))
+      ->capture_default_str();
+  document.add_option("--writers", options.writers, "Writers of each document, who follow it as well")
+      ->check(CLI::Range(size_t{1}, size_t{10'000}))
+      ->capture_default_str();
+  document.add_option("--subscribers", options.followers, "Connections that follow each document beside its writers")
+      ->check(CLI::Range(size_t{0}, kConnectionsMax))
+      ->capture_default_str();
+  document.add_option("--length", options.text_length, "Code points of each text, about")
+      ->check(CLI::Range(size_t{0}, size_t{500'000}))
+      ->capture_default_str();
+  add_pace_options(document, options, "operation", "writer", "--operations");
+  document
+      .add_option("--grpc", options.grpc,
+                  "HOST:PORT of statesync.grpc_listen: writers call it instead, and do not follow; one operation of "
+                  "each in flight, since calls have no order; all on one connection of each thread")
+      ->excludes("--window")
+      ->excludes("--rate");
 }
 
 }  // namespace
@@ -242,6 +282,8 @@ void add_bench(CLI::App& root, int& exit_code) {
   history.add_option("--conversations", options.conversations, "Conversations in the list")
       ->check(CLI::Range(1, 200))
       ->capture_default_str();
+
+  add_document(bench, arguments, exit_code);
 
   CLI::App& idle = add_scenario(bench, "idle", "Connections that do nothing: connects a second, memory of each",
                                 run_idle, arguments, exit_code);

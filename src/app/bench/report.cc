@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <iterator>
 #include <utility>
 
@@ -70,11 +71,16 @@ void each_latency(const Report& report, Visit visit) {
   }
 }
 
+std::array<std::pair<const char*, uint64_t>, 4> counts_of(const Report& report) {
+  return {{{"messages", report.messages},
+           {"operations", report.operations},
+           {"deliveries", report.deliveries},
+           {"requests", report.requests}}};
+}
+
 void add_message_lines(const Report& report, std::string& out) {
   const auto end = std::back_inserter(out);
-  const std::pair<const char*, uint64_t> counts[] = {
-      {"messages", report.messages}, {"deliveries", report.deliveries}, {"requests", report.requests}};
-  for (const auto& [name, count] : counts) {
+  for (const auto& [name, count] : counts_of(report)) {
     if (count > 0) {
       fmt::format_to(end, "{:<12}{:>10}{:>14.0f} /s\n", name, count, per_second(count, report));
     }
@@ -86,10 +92,14 @@ void add_message_lines(const Report& report, std::string& out) {
     }
     out += latency_line(name, histogram);
   });
-  if (report.messages + report.deliveries > 0 || report.server_after_burst) {
-    fmt::format_to(end, "{:<12}{} lost, {} doubled, {} out of order, {} unanswered\n",
+  if (report.conflicts > 0) {
+    fmt::format_to(end, "{:<12}{:>10} settled\n", "conflicts", report.conflicts);
+  }
+  if (report.messages + report.operations + report.deliveries > 0 || report.server_after_burst) {
+    fmt::format_to(end, "{:<12}{} lost, {} doubled, {} out of order, {} unanswered{}\n",
                    report.verified() ? "verified" : "WRONG", report.violations.lost, report.violations.doubled,
-                   report.violations.out_of_order, report.unanswered);
+                   report.violations.out_of_order, report.unanswered,
+                   report.operations > 0 ? fmt::format(", {} documents differ", report.different_documents) : "");
   }
 }
 
@@ -98,11 +108,12 @@ double mebibytes(int64_t bytes) { return static_cast<double>(bytes) / 1048576; }
 void add_server_lines(const Report& report, std::string& out) {
   const auto end = std::back_inserter(out);
   fmt::format_to(end, "{:<12}", "server CPU");
-  if (report.messages > 0) {
+  if (const uint64_t sent = report.messages + report.operations; sent > 0) {
     if (report.deliveries > 0) {
       fmt::format_to(end, "{:.2f} us for each delivery, ", cpu_each(report, report.deliveries));
     }
-    fmt::format_to(end, "{:.2f} us for each message\n", cpu_each(report, report.messages));
+    fmt::format_to(end, "{:.2f} us for each {}\n", cpu_each(report, sent),
+                   report.operations > 0 ? "operation" : "message");
   } else if (report.requests > 0) {
     fmt::format_to(end, "{:.2f} us for each request\n", cpu_each(report, report.requests));
   } else {
@@ -110,7 +121,7 @@ void add_server_lines(const Report& report, std::string& out) {
   }
   fmt::format_to(end, "{:<12}{:.1f} MiB resident, {:.1f} MiB before\n", "server RSS",
                  mebibytes(report.server_after->resident_bytes), mebibytes(report.server_before->resident_bytes));
-  if (report.messages == 0 && report.connections > 0 && report.requests == 0) {
+  if (report.messages + report.operations + report.requests == 0 && report.connections > 0) {
     fmt::format_to(end, "{:<12}{:.0f} bytes for each connection\n", "", bytes_each(report));
   }
   if (report.server_after_burst) {
@@ -159,8 +170,7 @@ std::string to_json_text(const Report& report) {
   if (report.refusals > 0) {
     json.field("refusals", static_cast<int64_t>(report.refusals));
   }
-  const std::pair<const char*, uint64_t> counts[] = {
-      {"messages", report.messages}, {"deliveries", report.deliveries}, {"requests", report.requests}};
+  const auto counts = counts_of(report);
   for (const auto& [name, count] : counts) {
     if (count > 0) {
       json.field(name, static_cast<int64_t>(count))
@@ -174,6 +184,9 @@ std::string to_json_text(const Report& report) {
       .field("doubled", static_cast<int64_t>(report.violations.doubled))
       .field("out_of_order", static_cast<int64_t>(report.violations.out_of_order))
       .field("unanswered", static_cast<int64_t>(report.unanswered));
+  if (report.operations > 0) {
+    json.field("conflicts", report.conflicts).field("different_documents", report.different_documents);
+  }
   if (report.server_before && report.server_after) {
     json.field("server_cpu_us", (report.server_after->cpu - report.server_before->cpu).count())
         .field("server_rss_before_bytes", report.server_before->resident_bytes)
@@ -183,7 +196,7 @@ std::string to_json_text(const Report& report) {
         json.raw("server_cpu_us_per_" + singular(name), fmt::format("{:.3f}", cpu_each(report, count)));
       }
     }
-    if (report.messages + report.requests == 0 && report.connections > 0) {
+    if (report.messages + report.operations + report.requests == 0 && report.connections > 0) {
       json.raw("server_cpu_us_per_connection", fmt::format("{:.3f}", cpu_each(report, report.connections)))
           .raw("server_bytes_per_connection", fmt::format("{:.1f}", bytes_each(report)));
     }

@@ -19,14 +19,17 @@ struct Report {
   std::chrono::nanoseconds elapsed{};
 
   uint64_t messages = 0;    // that were sent
-  uint64_t deliveries = 0;  // messages that arrived, each counted once for each receiver
-  uint64_t unanswered = 0;  // messages without a `sent`
-  Histogram ack_latency;       // from when a message was due to be sent until its `sent`
+  uint64_t operations = 0;  // on documents, the same
+  uint64_t deliveries = 0;  // of both that arrived, each counted once for each receiver
+  uint64_t unanswered = 0;  // of both, without an answer
+  Histogram ack_latency;       // from when a message or operation was due to be sent until its answer
   Histogram delivery_latency;  // the same until it arrived
   Histogram synced_latency;    // from when all devices returned until one had everything
   Histogram answer_latency;    // from a request to its answer
   uint64_t requests = 0;
   Violations violations;
+  uint64_t conflicts = 0;           // that the server settled
+  uint64_t different_documents = 0;  // that the server has otherwise than its subscribers
 
   uint64_t connections = 0;
   std::optional<double> connects_per_second;
@@ -38,8 +41,8 @@ struct Report {
   std::optional<ProcessStats> server_after_burst;
   std::chrono::microseconds own_cpu{};
 
-  // Whether every message was answered and delivered once and in order.
-  bool verified() const { return violations == Violations{} && unanswered == 0; }
+  // Whether every message was answered and delivered once and in order, and every document is one.
+  bool verified() const { return violations == Violations{} && unanswered == 0 && different_documents == 0; }
 };
 
 // Aligned lines.

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "app/bench/document_replica.h"
 #include "app/bench/load_client.h"
 #include "app/bench/load_tls.h"
 #include "app/bench/process_stats.h"
@@ -52,6 +53,12 @@ struct BenchOptions {
   size_t readers = 10;                  // history of messages
   size_t limit = 50;                    // history of messages: of one request
   size_t conversations = 200;           // history of conversations
+  DocumentKind kind = DocumentKind::whiteboard;  // document
+  size_t documents = 10;                         // document
+  size_t writers = 2;                            // document: of each
+  size_t followers = 2;                          // document: of each, beside its writers
+  size_t text_length = 10'000;                   // document: code points of a text
+  std::string grpc;                              // document: address that operations go to; empty: the WebSocket
 };
 
 // Each opens its connections, measures and closes them; waits until that is done. unavailable with the first thing that
@@ -61,6 +68,7 @@ Result<Report> run_direct(const BenchOptions& options, const Target& target, con
 Result<Report> run_append(const BenchOptions& options, const Target& target, const Accounts& accounts);
 Result<Report> run_storm(const BenchOptions& options, const Target& target, const Accounts& accounts);
 Result<Report> run_history(const BenchOptions& options, const Target& target, const Accounts& accounts);
+Result<Report> run_document(const BenchOptions& options, const Target& target, const Accounts& accounts);
 Result<Report> run_idle(const BenchOptions& options, const Target& target, const Accounts& accounts);
 
 // Runs `work` for 0 to `threads` - 1, each on its own thread (one: on the caller's), and returns the first failure.

@@ -223,9 +223,9 @@ bool is_below(std::string_view key, std::string_view above) {
 Result<Patch> read_patch(Kind kind, std::string_view type, std::string_view data, std::string_view operation_id,
                          const Limits& limits) {
   const bool is_text = type == "text";
-  const auto* const shape = is_text ? nullptr : std::find_if(kShapes.begin(), kShapes.end(), [&](const Shape& row) {
-    return row.type == type;
-  });
+  const auto* const shape =
+      is_text ? nullptr
+              : std::find_if(kShapes.begin(), kShapes.end(), [&](const Shape& row) { return row.type == type; });
   if (shape == kShapes.end()) {
     return invalid_field("type", "there is no operation of this type");
   }

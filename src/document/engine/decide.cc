@@ -49,20 +49,20 @@ std::string path_of(std::string_view object, std::string_view key) {
   return path;
 }
 
-Decision Decider::run() {
+void Decider::run() {
   auto refusal = check_versions();
   if (!refusal) {
     auto patch = read();
     refusal = patch ? decide(*patch) : Refusal(patch.error());
   }
-  if (refusal) {
-    Decision rejected;
-    rejected.error = std::move(*refusal);
-    rejected.base = out_.base;
-    return rejected;
+  if (!refusal) {
+    finish();
+    return;
   }
-  finish();
-  return std::move(out_);
+  const uint64_t base = out_.base;
+  out_ = Decision();
+  out_.error = std::move(*refusal);
+  out_.base = base;
 }
 
 Decider::Refusal Decider::check_versions() {

@@ -14,9 +14,11 @@ namespace tidemark::document::engine {
 
 class Decider {
  public:
-  Decider(const Document::State& state, const Submission& submission) : state_(state), submission_(submission) {}
+  // `out` is new, and gets the decision.
+  Decider(const Document::State& state, const Submission& submission, Decision& out)
+      : state_(state), submission_(submission), out_(out) {}
 
-  Decision run();
+  void run();
 
  private:
   using Refusal = std::optional<Error>;
@@ -70,7 +72,7 @@ class Decider {
 
   const Document::State& state_;
   const Submission& submission_;
-  Decision out_;
+  Decision& out_;
   std::vector<Edit> edits_;  // what takes effect
   bool as_sent_ = true;      // the submission's bytes say exactly that
   Trail trail_;

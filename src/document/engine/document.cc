@@ -129,7 +129,11 @@ Result<Document> Document::create(Kind kind, std::string_view content, const Lim
   return Document(std::move(state));
 }
 
-Decision Document::decide(const Submission& submission) const { return Decider(*state_, submission).run(); }
+Decision Document::decide(const Submission& submission) const {
+  Decision decision;
+  Decider(*state_, submission, decision).run();
+  return decision;
+}
 
 Status Document::apply(const Applied& operation) {
   State& state = *state_;

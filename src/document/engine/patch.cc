@@ -146,18 +146,14 @@ Result<Patch> read_whole(Kind kind, Reading& reading, simdjson::dom::element con
   return patch;
 }
 
-Result<Patch> read_text(Kind kind, simdjson::dom::object data, const Limits& limits) {
+Status read_text_edit(Kind kind, simdjson::dom::object data, const Limits& limits, TextEdit& edit) {
   simdjson::dom::element ops;
   if (data.at_key("ops").get(ops) != simdjson::SUCCESS) {
     return missing("ops");
   }
-  Patch patch;
-  TextEdit& edit = patch.text.emplace();
-  if (auto read = edit.operation.read(ops); !read) {
-    return read.error();
-  }
-  if (kind == Kind::text) {
-    return patch;
+  Status read = edit.operation.read(ops);
+  if (!read || kind == Kind::text) {
+    return read;
   }
   auto id = id_of(data, true);
   if (!id) {
@@ -174,6 +170,15 @@ Result<Patch> read_text(Kind kind, simdjson::dom::object data, const Limits& lim
   }
   edit.object = std::move(*id);
   edit.key = key;
+  return {};
+}
+
+// In its place from the beginning: of every operation on a text.
+Result<Patch> read_text(Kind kind, simdjson::dom::object data, const Limits& limits) {
+  Result<Patch> patch = Patch();
+  if (auto read = read_text_edit(kind, data, limits, patch->text.emplace()); !read) {
+    patch = read.error();
+  }
   return patch;
 }
 

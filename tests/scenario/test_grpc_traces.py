@@ -46,7 +46,7 @@ class Author:
         return self.caller.GetDocument(doc_id=doc).document.content.decode()
 
     def follow(self, doc):
-        return Stream(self.caller, doc_id=doc, from_version=1)
+        return Stream(self.caller, lives=7200, doc_id=doc, from_version=1)
 
 
 def make_document(owner, others, content):

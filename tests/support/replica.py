@@ -23,7 +23,8 @@ class Objects:
 
     @property
     def content(self):
-        return self.objects
+        """The objects; the root object is not shown while it has no registers."""
+        return {name: registers for name, registers in self.objects.items() if name or registers}
 
     def apply(self, one):
         assert one["version"] == self.version + 1, (self.version, one)

@@ -10,10 +10,10 @@ from support.rpc import refusal_of, statesync
 class Stream:
     """A subscription: its events in a queue, and how it ended."""
 
-    def __init__(self, caller, **fields):
+    def __init__(self, caller, lives=120, **fields):
         self.events, self.ended, self.seen = queue.Queue(), None, []
         self.call = caller.stub.SubscribeDocument(statesync.SubscribeDocumentRequest(**fields), metadata=caller.metadata,
-                                                  timeout=120)
+                                                  timeout=lives)
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 

@@ -10,7 +10,8 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 const COLORS = ['sand', 'coral', 'mint', 'sky', 'lilac'];
 
 export class Board {
-  #document; #who; #peer; #view; #notes = new Map(); #selected = null; #drag = null; #renaming = null;
+  #document; #who; #peer; #view; #notes = new Map();  // id -> element
+  #selected = null; #drag = null; #renaming = null;
   #pointer = null; #theirs = null; #tellTimer = 0;
 
   // who, peer: {name, user, hue}
@@ -29,12 +30,12 @@ export class Board {
 
   draw() {
     const notes = this.#document.replica.shown;
-    for (const [id, { element }] of this.#notes) if (!notes.get(id)?.text) this.#forget(id, element);
     const ids = [...notes.keys()].filter((id) => typeof notes.get(id) === 'object').sort();
+    for (const [id, element] of this.#notes) if (!ids.includes(id)) this.#forget(id, element);
     for (const id of ids) this.#drawNote(id, notes.get(id));
     this.#settleDrag();
     this.#view.empty.hidden = ids.length > 0;
-    this.#drawTools(notes);
+    this.#drawTools();
     this.#drawPeer();
   }
 
@@ -62,14 +63,13 @@ export class Board {
   }
 
   #drawNote(id, { x = 0, y = 0, text = '', style = {} }) {
-    let known = this.#notes.get(id);
-    if (!known) {
-      known = { element: clone('#note-template') };
-      known.element.dataset.id = id;
-      this.#notes.set(id, known);
-      this.#view.board.insertBefore(known.element, this.#view.pointer);
+    let element = this.#notes.get(id);
+    if (!element) {
+      element = clone('#note-template');
+      element.dataset.id = id;
+      this.#notes.set(id, element);
+      this.#view.board.insertBefore(element, this.#view.pointer);
     }
-    const { element } = known;
     const theirs = this.#theirs?.drag?.id === id ? this.#theirs.drag : null;
     const at = this.#drag?.id === id ? this.#drag : theirs ?? { x, y };
     place(element, at);
@@ -89,7 +89,7 @@ export class Board {
     element.classList.toggle('held', this.#document.isHeld);
     add.disabled = held;
     rename.disabled = remove.disabled = held || !chosen;
-    const color = this.#notes.get(this.#selected)?.element.dataset.color;
+    const color = this.#notes.get(this.#selected)?.dataset.color;
     for (const swatch of colors.children) {
       swatch.disabled = held || !chosen;
       swatch.setAttribute('aria-pressed', chosen && swatch.dataset.color === color);
@@ -184,7 +184,7 @@ export class Board {
   }
 
   #rename(id) {
-    const note = this.#notes.get(id)?.element;
+    const note = this.#notes.get(id);
     if (!note || this.#renaming || this.#document.isHeld) return;
     const input = clone('#rename-template');
     this.#renaming = { id, input };
@@ -209,7 +209,7 @@ export class Board {
     const { id, input } = this.#renaming;
     this.#renaming = null;
     const text = input.value.trim();
-    this.#notes.get(id)?.element.classList.remove('renaming');
+    this.#notes.get(id)?.classList.remove('renaming');
     input.remove();
     if (keep && text && text !== this.#document.replica.shown.get(id)?.text) this.#edit('update', { id, text });
   }

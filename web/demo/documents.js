@@ -130,3 +130,4 @@ document.querySelector('#policy').addEventListener('change', choosePolicy);
 document.querySelector('#play').addEventListener('click', play);
 for (const { client } of people) client.addEventListener('reset', () => location.reload());
 await openDocuments();
+document.querySelector('#play').disabled = false;

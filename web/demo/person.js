@@ -46,7 +46,8 @@ export class Person {
       const about = { element, document, who: this.who, peer: this.#peer, names: this.#names, what };
       this.#views.push(new View(about), new LockView({ ...about, element: element.querySelector('.lock') }));
       for (const event of ['change', 'told', 'joined']) document.addEventListener(event, () => this.draw());
-      document.addEventListener('refused', ({ detail }) => this.say(`refused: ${detail.error ?? detail.code}`));
+      document.addEventListener('refused', ({ detail: { code, error } }) =>
+        this.say(`refused: ${code === 'locked' ? 'somebody else holds the lock' : error ?? code}`));
     }
     const element = this.element.querySelector('.conflicts');
     const documents = Object.values(this.documents);

@@ -225,6 +225,40 @@ async def test_erased_user_loses_subscriptions_and_locks_of_every_kind(own_serve
     port.close()
 
 
+async def test_erase_while_others_edit_what_the_user_wrote(own_server):
+    """Conflicts with the user's operations are found meanwhile and afterwards: none of them brings the id back."""
+    server = own_server()
+    alice, bob, carol = uniques("alice", "bob", "carol")
+    doc = make_document(server, bob, content={"r": {"x": 0}}, editors=[alice, carol])["id"]
+    a, b, c = [await server.connect(user) for user in (alice, bob, carol)]
+    for start in range(0, 400, 100):
+        await asyncio.gather(*[edit(a, doc, "update", {"id": "r", f"k{number}": "a"}) for number in range(start, start + 100)])
+    await subscribe(c, doc)
+    eraser = asyncio.create_task(asyncio.to_thread(erase, server, alice))
+    acks, number = [], 0
+    while not eraser.done() or number < 60:
+        key = f"k{399 - number % 300}"  # as it was before alice wrote it
+        acks += await asyncio.gather(edit(b, doc, "update", {"id": "r", key: number}, 1),
+                                     edit(c, doc, "update", {"id": "r", key: -number - 1}, 1))
+        number += 1
+    pseudonym = (await eraser)["erased_as"]
+    assert any(ack["status"] == "resolved" for ack in acks)
+    log = []
+    while page := operations(server, bob, doc, from_version=len(log) + 1):
+        log += page
+    assert [one["version"] for one in log] == list(range(2, len(log) + 2)) and len(log) == 400 + len(acks)
+    assert sum(one["user_id"] == pseudonym for one in log) == 400
+    found = assert_success(server.api("GET", f"/documents/{doc}/conflicts?limit=200", bob))["conflicts"]
+    assert found and any(one["user_id"] == pseudonym for conflict in found for one in conflict["ops"])
+    assert alice not in json.dumps([log, found, document(server, bob, doc)])
+    await c.until(lambda: any(one["version"] == len(log) + 1 for one in events(c, doc)))
+    check_log(events(c, doc))
+    server.stop()
+    assert files_hold(server, alice) == []
+    server.restart()
+    assert document(server, bob, doc)["version"] == len(log) + 1
+
+
 async def test_erase_without_a_node_and_in_other_tenants(own_server):
     server = own_server()
     world = await World(server).make()

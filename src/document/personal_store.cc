@@ -15,7 +15,7 @@ using storage::Statement;
 using storage::Transaction;
 using stream::StreamId;
 
-constexpr int kDocumentsPerRead = 100;  // looked at
+constexpr int kDocumentsPerRead = 16;  // looked at, with all their entries
 constexpr int kOwnPerPage = 20;
 constexpr int64_t kEntriesPerPage = 200;
 constexpr int64_t kEntriesPerStep = 64;  // changed in one transaction

@@ -336,6 +336,37 @@ TEST(SteppedPool, HandsOverOnceInTheTurnThatAskedForIt) {
   EXPECT_EQ(outside.flushes, 1);
 }
 
+TEST(SteppedPool, FlushesWhatIsNewBeforeTheRestOfALargeRoom) {
+  struct Output : Flushable {
+    void flush() override { flushed = true; }
+    bool flushed = false;
+  };
+  ManualClock clock;
+  WorkerPool workers(1, clock);
+  Worker& worker = workers.at(0);
+  std::vector<Output> room(2000);
+  std::vector<Output> replies(3);
+  worker.post([&] {
+    for (Output& output : room) {
+      worker.flush_later(output);
+    }
+  });
+  worker.step();
+  const auto is_flushed = [](const Output& output) { return output.flushed; };
+  for (Output& reply : replies) {
+    const auto before = std::count_if(room.begin(), room.end(), is_flushed);
+    worker.post([&] { worker.flush_later(reply); });
+    worker.step();
+    EXPECT_TRUE(reply.flushed);
+    EXPECT_FALSE(std::all_of(room.begin(), room.end(), is_flushed));
+    EXPECT_GT(std::count_if(room.begin(), room.end(), is_flushed), before + 200) << "the room goes on as well";
+  }
+  while (worker.has_posts()) {
+    worker.step();
+  }
+  EXPECT_TRUE(std::all_of(room.begin(), room.end(), is_flushed));
+}
+
 TEST(SteppedPool, SendsWhatFlushingPostsInTheSameTurn) {
   struct Output : Flushable {
     explicit Output(Worker& to) : other(to) {}

@@ -9,7 +9,6 @@
 namespace tidemark::stream {
 namespace {
 
-constexpr auto kSnapshotAgeMax = std::chrono::seconds(5);
 // A number that is missing this long after a later one came will not come by itself (architecture: a lost bus event).
 constexpr auto kHoleWait = std::chrono::milliseconds(20);
 

@@ -28,6 +28,9 @@
 
 namespace tidemark::stream {
 
+// What happened since an older snapshot may be forgotten: it is not followed from.
+inline constexpr auto kSnapshotAgeMax = std::chrono::seconds(5);
+
 // Where a stream is: its number and the index of the worker that owns its live state.
 struct StreamRef {
   StreamId id{};

@@ -57,9 +57,15 @@ void Subscriber::begin(std::vector<FollowRequest> requests) {
 }
 
 void Subscriber::follow(const FollowRequest& request) {
-  if (!followed(request.key)) {
-    add(request, false);
+  if (followed(request.key)) {
+    return;
   }
+  if (Worker::current()->now() - request.as_of > kSnapshotAgeMax) {
+    // The stream may have been followed meanwhile, up to an expulsion that nobody remembers.
+    events_.replay_failed(fail(Code::unavailable, "this worker stood still"));
+    return;
+  }
+  add(request, false);
 }
 
 void Subscriber::add(const FollowRequest& request, bool initial) {

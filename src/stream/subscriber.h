@@ -107,7 +107,8 @@ class Subscriber {
 
   // The streams of a new connection; replay_finished() follows, at once if there is nothing to replay.
   void begin(std::vector<FollowRequest> requests);
-  // One more stream of a live connection. Nothing happens if it is followed already.
+  // One more stream of a live connection. Nothing happens if it is followed already; a request that took too long to
+  // come here is a failed replay.
   void follow(const FollowRequest& request);
   void unfollow(const StreamKey& key);
 

@@ -277,6 +277,23 @@ TEST_F(SubscriberElsewhere, LosesNothingWhenAStreamIsLeftAndFollowedAgainWhileIt
   EXPECT_THAT(all, ElementsAreArray(entries(1, 4)));
 }
 
+// It was told before the group was deleted, or its user removed, and comes when nobody remembers that any more.
+TEST_F(SubscriberTest, DoesNotFollowWhatItIsToldTooLate) {
+  commit(stream_, 2);
+  const StreamRef second = make_stream();
+  commit(second, 2);
+  Follower& follower = follow_from(2);
+  with(follower, [&](Subscriber& subscriber) {
+    FollowRequest late = request(second, 2, 0);
+    late.as_of -= std::chrono::seconds(6);
+    subscriber.follow(late);
+    EXPECT_EQ(subscriber.followed_count(), 1u);
+    late.key = key_of(stream_.id);
+    subscriber.follow(late);  // is followed already
+  });
+  EXPECT_THAT(got(follower, 2), ElementsAre("synced", "failed"));
+}
+
 // A snapshot can be newer than what the worker was told; the device may confirm what it was sent.
 TEST_F(SubscriberTest, KnowsWhatItHasReadAheadOfItsWorker) {
   commit_and_publish(stream_, 2);

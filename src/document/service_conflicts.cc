@@ -112,6 +112,9 @@ Result<Conflict> Service::decide_resolution(LiveDocument& live, const Caller& ca
     operation->user_id = user;
   }
   if (operation) {
+    // Nobody's session: whoever made it goes on without having seen it take effect (docs/protocol.md, "the same session's
+    // own operations since").
+    operation->session_id.clear();
     engine::Submission submission;
     submission.data = operation->data;
     submission.policy = engine::Policy::forced;

@@ -76,6 +76,18 @@ async def test_somebody_decides(server, take, content):
     check_log(events(a, doc))
 
 
+async def test_an_author_has_not_seen_the_own_operation_that_somebody_else_let_in(server):
+    alice, bob, doc, a, b = await two_writers(server, "manual", kind="text", content="abcdef")
+    await send(a, doc, operation("text", {"ops": [1, {"d": 3}]}, 1))
+    parked = await send(b, doc, insert(2, "X", 1))
+    assert parked["status"] == "conflict"
+    await a.request(type="resolve", document_id=doc, conflict_id=parked["conflict"]["id"], take="theirs")
+    assert document(server, alice, doc)["content"] == "aXef"
+    late = await send(b, doc, insert(2, "Y", 2))  # between the e and the f that bob sees
+    assert late["status"] == "applied"
+    assert document(server, alice, doc)["content"] == "aXeYf"
+
+
 async def test_an_operation_names_its_own_policy(server):
     alice, bob, doc, a, b = await two_writers(server, "lww")
     await edit(a, doc, "update", {"id": "r", "x": 1}, 1)

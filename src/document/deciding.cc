@@ -12,6 +12,20 @@ std::string extra_of(const Operation& operation, const char* name) {
   return found == operation.metadata.extra.end() ? std::string() : found->second;
 }
 
+// More conflicts than this no operation may have: each is a record of its own.
+constexpr size_t kConflictsMax = 256;
+// All records of one operation together quote so much data of operations. What goes beyond is found by its version.
+constexpr size_t kQuotedMax = size_t{1024} * 1024;
+
+Operation quoted(Operation operation, size_t& left) {
+  if (operation.data.size() > left) {
+    operation.data = "{}";
+  } else {
+    left -= operation.data.size();
+  }
+  return operation;
+}
+
 std::string_view policy_name(engine::Policy policy) {
   switch (policy) {
     case engine::Policy::lww: return "lww";
@@ -100,6 +114,11 @@ Service::Verdict Service::decide_content(LiveDocument& live, Operation operation
     verdict.refusal = std::move(decision.error);
     return verdict;
   }
+  if (decision.conflicts.size() > kConflictsMax) {
+    verdict.refusal = Error{Code::too_large, "others changed more than " + std::to_string(kConflictsMax) + " of its registers",
+                            "data", 0};
+    return verdict;
+  }
   for (const engine::ConflictDraft& draft : decision.conflicts) {
     for (const uint64_t version : draft.versions) {
       if (!live.recent.contains(static_cast<int64_t>(version))) {
@@ -120,14 +139,16 @@ Service::Verdict Service::decide_content(LiveDocument& live, Operation operation
 }
 
 Conflict Service::conflict_from(const LiveDocument& live, const engine::ConflictDraft& draft,
-                                const Operation& operation, std::string_view policy) {
+                                const Operation& operation, std::string_view policy, size_t& quota) {
   Conflict conflict;
   conflict.id = new_id();
   conflict.doc_id = live.key.id;
+  Operation own = quoted(operation, quota);
   for (const uint64_t version : draft.versions) {
-    conflict.ops.push_back(operation_in(live.recent.at(static_cast<int64_t>(version))).value_or(Operation()));
+    const std::string& stored = live.recent.at(static_cast<int64_t>(version));
+    conflict.ops.push_back(quoted(operation_in(stored).value_or(Operation()), quota));
   }
-  conflict.ops.push_back(operation);
+  conflict.ops.push_back(std::move(own));
   conflict.resolution = policy;
   conflict.description = draft.description;
   conflict.kind = engine::name_of(draft.kind);
@@ -146,10 +167,11 @@ Applied Service::accept(LiveDocument& live, Operation operation, engine::Decisio
   operation.prev_version = static_cast<int64_t>(decision.base);
   std::vector<Conflict> conflicts;
   std::vector<int64_t> numbers;
+  size_t quota = kQuotedMax;
   for (const engine::ConflictDraft& draft : decision.conflicts) {
     Operation sent = operation;
     sent.status = OperationStatus::pending;
-    conflicts.push_back(conflict_from(live, draft, sent, policy));
+    conflicts.push_back(conflict_from(live, draft, sent, policy, quota));
     numbers.push_back(
         add_entry(live, EntryKind::conflict_detected, operation.user_id, conflict_body(conflicts.back())).seq);
   }
@@ -180,7 +202,7 @@ Applied Service::accept(LiveDocument& live, Operation operation, engine::Decisio
   for (size_t i = 0; i < conflicts.size(); ++i) {
     Conflict& conflict = conflicts[i];
     conflict.resolved_by = "system:" + std::string(policy);
-    conflict.resolved_op = operation;
+    conflict.resolved_op = quoted(operation, quota);
     conflict.resolved_at = operation.timestamp;
     add_entry(live, EntryKind::conflict_resolved, operation.user_id, conflict_body(conflict));
     ConflictRow row;
@@ -209,7 +231,8 @@ Applied Service::park(LiveDocument& live, Operation operation, const engine::Dec
   operation.status = OperationStatus::conflict;
   operation.version = 0;
   ConflictRow row;
-  row.conflict = conflict_from(live, decision.conflicts.front(), operation, policy);
+  size_t quota = kQuotedMax;
+  row.conflict = conflict_from(live, decision.conflicts.front(), operation, policy, quota);
   const stream::Entry& entry = add_entry(live, EntryKind::conflict_detected, operation.user_id,
                                          conflict_body(row.conflict), false, client_id, hash);
   row.number = applied.seq = entry.seq;

@@ -146,7 +146,7 @@ class Service {
                                      int64_t hash);
   Task<Status> read_operations(LivePtr live, std::vector<int64_t> versions);
   Conflict conflict_from(const LiveDocument& live, const engine::ConflictDraft& draft, const Operation& operation,
-                         std::string_view policy);
+                         std::string_view policy, size_t& quota);
   static void remember(LiveDocument& live, int64_t version, std::string body);
 
   // --- locks (service_locks.cc)

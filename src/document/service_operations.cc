@@ -56,8 +56,9 @@ int64_t operation_hash(const Operation& operation) {
   for (const auto& [name, value] : operation.metadata.extra) {
     rest += name + '\0' + value + '\0';
   }
-  const Uuid hash = make_uuid8({operation.type, operation.data, operation.session_id,
-                                std::to_string(operation.prev_version), std::to_string(operation.fence), rest});
+  // Not the session: a retry may come from another one.
+  const Uuid hash = make_uuid8({operation.type, operation.data, std::to_string(operation.prev_version),
+                                std::to_string(operation.fence), rest});
   int64_t number = 0;
   std::memcpy(&number, hash.bytes.data(), sizeof number);
   return number;

@@ -1,5 +1,6 @@
 #include "rpc/server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -15,6 +16,11 @@ namespace {
 
 // The library's own lines tell of peers that break off and of handshakes that fail: anybody could fill the log.
 void take_library_line(gpr_log_func_args* line) { log_debug("rpc.library", {{"text", line->message}}); }
+
+// Nor may wrong UTF-8 in a message, which is told before anybody knows whose it is.
+void take_message_line(google::protobuf::LogLevel, const char*, int, const std::string& text) {
+  log_debug("rpc.library", {{"text", text}});
+}
 
 // Whoever links the library of reflection has it on every server: this says whether there is one.
 class ReflectionOption final : public grpc::ServerBuilderOption {
@@ -80,6 +86,7 @@ Server::~Server() = default;
 
 Status Server::listen(const std::string& host, int port) {
   gpr_set_log_function(take_library_line);
+  google::protobuf::SetLogHandler(take_message_line);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   set_limits(builder, options_);

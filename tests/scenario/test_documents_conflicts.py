@@ -146,3 +146,68 @@ async def test_concurrent_operations_that_memory_has_dropped_are_in_the_record(s
     assert late["status"] == "resolved"
     assert late["conflict"]["ops"][0]["id"] == first["operation"]["id"]
     assert document(server, alice, doc)["content"] == {"r": {"x": 2, "y": 599}}
+
+
+@pytest.mark.parametrize("second, prev", [([5, {"d": 3}], 1), ([5, {"d": 2}], 0)])
+def test_a_parked_operation_that_is_taken_is_told_as_it_takes_effect(server, second, prev):
+    """Its author's session went on meanwhile: that is not what it is placed by."""
+    alice = unique("alice")
+    doc = make_document(server, alice, "text", content="abcdefghij")["id"]
+
+    def write(session, ops, prev_version, policy):
+        reply = post(server, alice, doc, "text", {"ops": ops}, prev_version, session_id=session,
+                     metadata={"extra": {"conflict_policy": policy}})
+        return assert_success(reply, 201)
+
+    write("s1", [3, "FF", {"d": 3}], 1, "merge")
+    parked = write("s2", [5, "QQQ", {"d": 4}], 1, "manual")["conflict"]
+    write("s2", second, prev, "manual")
+    taken = server.api("POST", f"/documents/{doc}/conflicts", alice, {"conflict_id": parked["id"], "take": "theirs"})
+    assert_success(taken)
+    text = "abcdefghij"
+    for one in operations(server, alice, doc, from_version=1):
+        text = applied(text, one["data"]["ops"])
+    assert document(server, alice, doc)["content"] == text and "QQQ" in text
+
+
+def test_an_operation_in_the_place_of_a_parked_one_is_nobodys_session(server):
+    alice = unique("alice")
+    doc = make_document(server, alice, "text", content="abcdefghij")["id"]
+
+    def write(session, ops, prev_version, policy):
+        return assert_success(post(server, alice, doc, "text", {"ops": ops}, prev_version, session_id=session,
+                                   metadata={"extra": {"conflict_policy": policy}}), 201)
+
+    write("s5", [4, "JJJ", {"d": 4}], 1, "merge")
+    write("s1", [3, "II", {"d": 3}], 2, "merge")
+    parked = write("s4", [4, "PP"], 1, "manual")["conflict"]
+    write("s4", [3, "A"], 3, "manual")
+    other = {"type": "text", "data": {"ops": [4, "RR"]}, "prev_version": 1, "session_id": "s4"}
+    assert_success(server.api("POST", f"/documents/{doc}/conflicts", alice,
+                              {"conflict_id": parked["id"], "take": "operation", "operation": other}))
+    text = "abcdefghij"
+    for one in operations(server, alice, doc, from_version=1):
+        text = applied(text, one["data"]["ops"])
+    assert document(server, alice, doc)["content"] == text
+
+
+def applied(text, ops):
+    out, at = "", 0
+    for op in ops:
+        if isinstance(op, int):
+            out, at = out + text[at:at + op], at + op
+        elif isinstance(op, str):
+            out += op
+        else:
+            at += op["d"]
+    return out + text[at:]
+
+
+def test_a_retry_from_another_session_gets_the_first_answer(server):
+    alice = unique("alice")
+    doc = make_document(server, alice, "text")["id"]
+    first = assert_success(post(server, alice, doc, "text", {"ops": ["x"]}, id="once", session_id="phone"), 201)
+    for session in ("tablet", ""):
+        again = post(server, alice, doc, "text", {"ops": ["x"]}, id="once", **({"session_id": session} if session else {}))
+        assert again.json["data"]["duplicate"] is True and again.json["data"]["version"] == first["version"], again.json
+    assert document(server, alice, doc)["content"] == "x"

@@ -207,3 +207,34 @@ async def test_commands_that_wait_for_their_commit(server):
     a = await server.connect(alice)
     answers = await asyncio.gather(*[send(a, doc, operation("text", {"ops": [str(number % 10)]}, 1)) for number in range(600)])
     assert [answer["version"] for answer in answers] == list(range(2, 602))
+
+
+def test_registers_that_others_changed(server):
+    """Each is a conflict with a record of its own: so many at once, and all records together stay small."""
+    alice = unique("alice")
+    doc = make_document(server, alice, content={"r": {}})["id"]
+    for count, status in ((257, 413), (256, 201)):
+        data = {"id": "r", **{f"k{number}": "a" * 600 for number in range(count)}}
+        start = document(server, alice, doc)["version"]
+        assert_success(post(server, alice, doc, "update", data, start, session_id="s1"), 201)
+        before = document(server, alice, doc)
+        data = {"id": "r", **{f"k{number}": "b" * 600 for number in range(count)}}
+        reply = post(server, alice, doc, "update", data, start, session_id="s2")
+        assert reply.status == status, reply.json
+        if status == 413:
+            assert reply.json["error"] == "too_large" and document(server, alice, doc) == before
+    assert reply.json["data"]["conflict"]["ops"][-1]["data"] == data, "the first record quotes the operations"
+    kept = assert_success(server.api("GET", f"/documents/{doc}/conflicts?limit=200", alice))["conflicts"]
+    assert len(kept) == 200 and len(json.dumps(kept)) < 2 * 1024 * 1024
+    assert {one["ours"] for one in kept} == {"a" * 600}, "no value that lost is gone"
+
+
+def test_a_chain_of_parents(server):
+    """As long as fits an operation: looked at once, not once for each object and step."""
+    alice = unique("alice")
+    doc = make_document(server, alice)["id"]
+    chain = {f"o{number}": {"parent": f"o{number - 1}"} for number in range(1, 5000)}
+    assert_success(post(server, alice, doc, "update", {"content": {"o0": {"x": 1}, **chain}}), 201)
+    looped = post(server, alice, doc, "update", {"content": {"o0": {"parent": "o4999"}, **chain}})
+    assert looped.status == 409 and looped.json["error"] == "conflict", looped.json
+    assert "parent" not in document(server, alice, doc)["content"]["o0"]

@@ -1,5 +1,6 @@
 // What must hold of a document after the edits.
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "document/engine/decider.h"
@@ -67,51 +68,71 @@ Decider::Refusal Decider::check_size() const {
   return std::nullopt;
 }
 
-// The canonical JSON of the object's parent once the edits are done; empty: it has none.
-std::string Decider::parent_after(const std::string& object) const {
+// Whose parents form a loop once the edits are done. Each object is looked at once, however many edits there are.
+std::set<std::string> Decider::looping_parents() const {
+  std::unordered_map<std::string_view, std::string_view> edited;  // object, canonical JSON of its parent; empty: none
   for (const Edit& edit : edits_) {
-    if (edit.object != object) {
-      continue;
-    }
-    for (const Write& write : edit.writes) {
-      if (write.key == "parent") {
-        return write.value;
-      }
-    }
-    if (edit.kind == Edit::Kind::remove) {
-      return {};
+    const auto write = std::find_if(edit.writes.begin(), edit.writes.end(),
+                                    [](const Write& one) { return one.key == "parent"; });
+    if (write != edit.writes.end()) {
+      edited.emplace(edit.object, write->value);
+    } else if (edit.kind == Edit::Kind::remove) {
+      edited.emplace(edit.object, std::string_view());
     }
   }
-  const Register* const now = state_.find(object, "parent");
-  return now == nullptr ? std::string() : now->cell.value();
+  const auto parent_of = [&](const std::string& object) {
+    if (const auto found = edited.find(object); found != edited.end()) {
+      return std::string(found->second);
+    }
+    const Register* const now = state_.find(object, "parent");
+    return now == nullptr ? std::string() : now->cell.value();
+  };
+  std::set<std::string> looping;
+  std::unordered_map<std::string, size_t> walks;  // object, the walk that came by
+  size_t walk = 0;
+  for (const auto& [object, parent] : edited) {
+    ++walk;
+    std::vector<std::string> path;
+    for (std::string id(object);;) {
+      const auto [seen, fresh] = walks.emplace(id, walk);
+      if (!fresh) {
+        if (seen->second == walk) {
+          looping.insert(std::find(path.begin(), path.end(), id), path.end());
+        }
+        break;
+      }
+      path.push_back(id);
+      const std::string above = parent_of(id);
+      if (!above.starts_with('"')) {
+        break;
+      }
+      id = text_of_json(above);
+    }
+  }
+  return looping;
 }
 
 Decider::Refusal Decider::check_parents() {
+  const std::set<std::string> looping = looping_parents();
+  if (looping.empty()) {
+    return std::nullopt;
+  }
   for (const Edit& edit : edits_) {
-    const bool may_close =
-        edit.kind != Edit::Kind::remove && std::any_of(edit.writes.begin(), edit.writes.end(), [](const Write& write) {
-          return write.key == "parent" && write.value.starts_with('"');
-        });
-    if (!may_close || edit.object.empty()) {
+    const auto write = std::find_if(edit.writes.begin(), edit.writes.end(), [](const Write& one) {
+      return one.key == "parent" && one.value.starts_with('"');
+    });
+    if (write == edit.writes.end() || edit.kind == Edit::Kind::remove || edit.object.empty() ||
+        !looping.contains(edit.object)) {
       continue;
     }
-    const std::string parent = parent_after(edit.object);
-    std::string above = parent;
-    // A chain without a loop has at most one step for each object.
-    for (size_t steps = state_.objects.size() + edits_.size() + 1; steps > 0 && above.starts_with('"'); --steps) {
-      const std::string id = text_of_json(above);
-      if (id != edit.object) {
-        above = parent_after(id);
-        continue;
-      }
-      if (submission_.policy != Policy::manual) {
-        return fail(Code::conflict, edit.object + " would be its own ancestor");
-      }
-      const Register* const now = state_.find(edit.object, "parent");
-      add_conflict(ConflictKind::cycle, path_of(edit.object, "parent"), seen_value(edit.object, "parent"),
-                   now == nullptr ? std::string() : now->cell.value(), parent, versions_of(edit.object, "parent"));
-      return std::nullopt;
+    if (submission_.policy != Policy::manual) {
+      return fail(Code::conflict, edit.object + " would be its own ancestor");
     }
+    const Register* const now = state_.find(edit.object, "parent");
+    add_conflict(ConflictKind::cycle, path_of(edit.object, "parent"), seen_value(edit.object, "parent"),
+                 now == nullptr ? std::string() : now->cell.value(), write->value,
+                 versions_of(edit.object, "parent"));
+    return std::nullopt;
   }
   return std::nullopt;
 }

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,7 +50,7 @@ class Decider {
   Refusal check_root_name(const std::string& object, const std::string& key) const;
   Refusal check_parents();
   Refusal check_size() const;
-  std::string parent_after(const std::string& object) const;
+  std::set<std::string> looping_parents() const;
 
   // --- decide_registers.cc: conflicts of single registers
   void meet(const std::string& object, Write& write);

@@ -301,6 +301,9 @@ stream::FollowRequest Service::follow_request(const Conversation& conversation, 
 
 void Service::follow(const ConversationPtr& conversation, const UserId& user, int64_t position,
                      stream::OutletId skip) {
+  if (conversation->details.deleted) {
+    return;  // while this command went on: whoever followed it has been told its end, and was let go
+  }
   const UserKey key{conversation->key.tenant, user};
   sessions_.home_of(key).post(
       [this, skip, moved = std::make_unique<std::pair<UserKey, stream::FollowRequest>>(

@@ -31,6 +31,9 @@ Task<Result<Updated>> Service::update_on_owner(Caller caller, UpdateRequest requ
   if (request.version < 0 || request.fence < 0 || request.restore_version < 0) {
     co_return invalid_field("version", "must not be negative");
   }
+  if (request.restore_version > 0 && request.content) {
+    co_return invalid_field("restore_version", "not together with content");
+  }
   if (!request.session_id.empty() && !is_valid_id(request.session_id)) {
     co_return invalid_field("session_id", "1 to 128 bytes of UTF-8 without control characters");
   }
@@ -104,7 +107,9 @@ Task<Result<std::optional<Error>>> Service::decide_update(LivePtr live, Caller c
   if (request.restore_version > 0) {
     auto old = co_await content_at(live, request.restore_version);
     if (!old.ok()) {
-      co_return old.error();
+      Error error = old.error();
+      error.field = error.field.empty() ? error.field : "restore_version";
+      co_return error;
     }
     request.content = std::move(*old);
     request.version = 0;

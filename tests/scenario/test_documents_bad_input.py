@@ -113,3 +113,23 @@ def test_another_documents_conflict_and_anothers_session(server):
     assert_refused(post(server, alice, doc, "create", {"id": "s"}, session_id=session), 410, "gone")
     assert_refused(server.api("POST", f"/documents/{doc}/conflicts", alice, {"conflict_id": new_id(), "take": "ours"}),
                    404, "not_found")
+
+
+@pytest.mark.parametrize("content", [
+    {"a": {"parent": "a"}},
+    {"a": {"parent": "b"}, "b": {"parent": "c"}, "c": {"parent": "b"}, "d": {"parent": "a"}},
+])
+def test_a_document_is_not_made_with_a_loop_of_parents(server, content):
+    alice = unique("alice")
+    reply = server.api("POST", "/documents", alice, {"name": "n", "type": "canvas", "content": content})
+    assert reply.status == 400 and reply.json["error"] == "invalid_field" and reply.json["field"] == "content", reply.json
+    assert assert_success(server.api("GET", f"/documents?created_by={alice}", alice))["total"] == 0
+
+
+@pytest.mark.parametrize("change", [{"restore_version": 1, "content": {}}, {"restore_version": 3}])
+def test_a_version_that_cannot_be_restored(server, change):
+    alice = unique("alice")
+    doc = make_document(server, alice, content={"a": {"x": 1}})
+    reply = server.api("PATCH", f"/documents/{doc['id']}", alice, change)
+    assert reply.status == 400 and reply.json["field"] == "restore_version", reply.json
+    assert document(server, alice, doc["id"]) == doc

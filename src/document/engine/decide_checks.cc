@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "document/engine/decider.h"
+#include "document/engine/parents.h"
 
 namespace tidemark::document::engine {
 
@@ -68,48 +69,26 @@ Decider::Refusal Decider::check_size() const {
   return std::nullopt;
 }
 
-// Whose parents form a loop once the edits are done. Each object is looked at once, however many edits there are.
 std::set<std::string> Decider::looping_parents() const {
-  std::unordered_map<std::string_view, std::string_view> edited;  // object, canonical JSON of its parent; empty: none
+  std::unordered_map<std::string_view, std::string_view> edited;  // object, its parent after the edits
+  std::vector<std::string> objects;
   for (const Edit& edit : edits_) {
     const auto write = std::find_if(edit.writes.begin(), edit.writes.end(),
                                     [](const Write& one) { return one.key == "parent"; });
     if (write != edit.writes.end()) {
       edited.emplace(edit.object, write->value);
+      objects.push_back(edit.object);
     } else if (edit.kind == Edit::Kind::remove) {
       edited.emplace(edit.object, std::string_view());
     }
   }
-  const auto parent_of = [&](const std::string& object) {
+  return objects_on_loops(objects, [&](const std::string& object) {
     if (const auto found = edited.find(object); found != edited.end()) {
       return std::string(found->second);
     }
     const Register* const now = state_.find(object, "parent");
     return now == nullptr ? std::string() : now->cell.value();
-  };
-  std::set<std::string> looping;
-  std::unordered_map<std::string, size_t> walks;  // object, the walk that came by
-  size_t walk = 0;
-  for (const auto& [object, parent] : edited) {
-    ++walk;
-    std::vector<std::string> path;
-    for (std::string id(object);;) {
-      const auto [seen, fresh] = walks.emplace(id, walk);
-      if (!fresh) {
-        if (seen->second == walk) {
-          looping.insert(std::find(path.begin(), path.end(), id), path.end());
-        }
-        break;
-      }
-      path.push_back(id);
-      const std::string above = parent_of(id);
-      if (!above.starts_with('"')) {
-        break;
-      }
-      id = text_of_json(above);
-    }
-  }
-  return looping;
+  });
 }
 
 Decider::Refusal Decider::check_parents() {

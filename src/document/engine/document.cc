@@ -2,10 +2,13 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "document/engine/content_diff.h"
 #include "document/engine/decider.h"
+#include "document/engine/parents.h"
 #include "document/engine/state.h"
 #include "document/engine/trail.h"
 
@@ -119,8 +122,17 @@ Result<Document> Document::create(Kind kind, std::string_view content, const Lim
     return objects.error();
   }
   Entry entry{1, {}, {}, {}};
+  std::vector<std::string> names;
   for (const Edit& edit : content_diff({}, *objects)) {
+    names.push_back(edit.object);
     state->write(edit, entry);  // nobody can be behind: it is no part of the history
+  }
+  const auto looping = objects_on_loops(names, [&](const std::string& object) {
+    const Register* const parent = state->find(object, "parent");
+    return parent == nullptr ? std::string() : parent->cell.value();
+  });
+  if (!looping.empty()) {
+    return invalid_field("content", *looping.begin() + " would be its own ancestor");
   }
   if (state->bytes > limits.content_bytes_max) {
     return Error{Code::too_large, "content is above " + std::to_string(limits.content_bytes_max) + " bytes", "content",

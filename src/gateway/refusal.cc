@@ -22,6 +22,7 @@ void Refusal::start() {
 }
 
 void Refusal::flush() {
+  const auto self = std::move(keep_);
   // The answer is far smaller than an empty send buffer.
   socket_.write_some(response_);
   socket_.shutdown();
@@ -30,7 +31,7 @@ void Refusal::flush() {
 
 void Refusal::discard() {
   socket_.wait_readable([self = shared_from_this()](const boost::system::error_code& error) {
-    if (error || !self->keep_) {
+    if (error || self->ended_) {
       return;
     }
     switch (self->socket_.read_some(self->worker_.read_buffer()).outcome) {
@@ -44,7 +45,7 @@ void Refusal::discard() {
 void Refusal::end() {
   worker_.cancel(timer_);
   socket_.close();
-  const auto last = std::move(keep_);
+  ended_ = true;
 }
 
 }  // namespace tidemark::gateway

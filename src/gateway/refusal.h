@@ -9,7 +9,8 @@
 
 namespace tidemark::gateway {
 
-// Sends, shuts down its side, reads and discards for at most two seconds. Keeps itself alive as long.
+// Sends, shuts down its side, reads and discards for at most two seconds. Keeps itself alive until it is flushed, and is
+// kept by what it reads from then on.
 //
 // Owner: the socket's worker.
 // Promises: the answer leaves at the end of the turn, when the place that the request had among others has been given
@@ -31,6 +32,7 @@ class Refusal : public Flushable, public std::enable_shared_from_this<Refusal> {
   const std::string response_;
   Timer timer_;
   std::shared_ptr<Refusal> keep_;
+  bool ended_ = false;
 };
 
 }  // namespace tidemark::gateway

@@ -62,9 +62,12 @@ TEST_F(ServerTest, OnlyAServiceActsForSomebodyElse) {
   EXPECT_EQ(ask(request("GET /api/v1/whoami", bearer() + "Tidemark-User: alice\r\n")).status, 403);
 }
 
-TEST_F(ServerTest, InDevModeACallWithoutATokenIsThatOfTheUserItNames) {
+TEST_F(ServerTest, ACallWithoutATokenIsNobodysWhateverUserItNames) {
   start();
   EXPECT_EQ(ask(request("GET /api/v1/whoami", "Tidemark-User: alice\r\n")).status, 401);
+}
+
+TEST_F(ServerTest, InDevModeACallWithoutATokenIsThatOfTheUserItNames) {
   rest_ = std::make_unique<Rest>(table_, *sessions_, true);
   start();
   EXPECT_THAT(ask(request("GET /api/v1/whoami", "Tidemark-User: alice\r\n")).body,

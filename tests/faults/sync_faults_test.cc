@@ -171,7 +171,8 @@ TEST_F(SyncFaults, NothingIsChangedOnTheDiskBesideASync) {
   for (int64_t id = 1; id <= 32; ++id) {
     closures.emplace_back([&beside, id, this](Transaction& tx) {
       // The thread that syncs has to wake up first, if there is something for it.
-      const auto patience = std::chrono::steady_clock::now() + std::chrono::milliseconds(1);
+      const auto patience =
+          std::chrono::steady_clock::now() + std::chrono::milliseconds(beside.load() == 0 ? 200 : 1);
       while (!vfs_.is_syncing() && std::chrono::steady_clock::now() < patience) {
         std::this_thread::yield();
       }
@@ -195,7 +196,12 @@ TEST_F(SyncFaults, WhatRanBesideAnFsyncThatFailedIsRefusedAndNotWritten) {
   vfs_.set_fault({Operation::sync, 1});
   vfs_.hold_syncs(true);
   submit_six_of_which_the_fifth_fails();
-  EXPECT_TRUE(vfs_.is_syncing());
+  // The thread that syncs may not have been awake yet.
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!vfs_.is_syncing() && std::chrono::steady_clock::now() < patience) {
+    std::this_thread::yield();
+  }
+  ASSERT_TRUE(vfs_.is_syncing());
   vfs_.hold_syncs(false);
   for (const auto& answer : answers()) {
     ASSERT_FALSE(answer->ok());

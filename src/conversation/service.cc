@@ -362,31 +362,6 @@ void Service::publish_news(const std::vector<device::StoredEvent>& events) {
   }
 }
 
-Result<stream::Page> Service::read_page(Transaction& tx, const stream::PageRequest& request) {
-  stream::Page page;
-  // The log may hold a removal that its owner has not told anybody yet: who is removed gets nothing more, not even this.
-  if (!store::member(tx, request.id, request.viewer.user)) {
-    page.forbidden = true;
-    return page;
-  }
-  const ConversationId id(request.key.name);
-  const auto row = stream::stream_by_id(tx, request.id);
-  const int64_t after = std::max(request.after, row ? row->floor : int64_t{0});
-  size_t bytes = request.bytes;
-  const auto rows =
-      store::entries_after(tx, request.id, after, request.until, request.limit, request.viewer.user.str(), false, &bytes);
-  // Who reads a direct conversation is one of the two.
-  const std::string& viewer = request.viewer.user.str();
-  const auto peer = rows.empty() ? std::nullopt : store::peer_of(tx, request.id, request.viewer.user);
-  for (const store::Row& entry : rows) {
-    const bool direct = peer && static_cast<EntryKind>(entry.entry.kind) == EntryKind::message;
-    const std::string_view receiver = !direct ? std::string_view() : entry.entry.author == viewer ? *peer : viewer;
-    page.entries.push_back({entry.entry.seq, stream::Frame::text(entry_json(id, entry.entry, entry.state), receiver)});
-  }
-  page.complete = bytes > 0 && rows.size() < static_cast<size_t>(request.limit);
-  return page;
-}
-
 Task<Result<std::vector<std::string>>> Service::contacts(UserKey user, size_t limit) {
   co_return co_await database_.read([&](Transaction& tx) -> Result<std::vector<std::string>> {
     return store::contacts(tx, user, limit);

@@ -8,6 +8,7 @@ from support import commands
 from support.chat import all_entries, all_messages, conversation, make_group, roles, set_role
 from support.names import text, unique, uniques
 from support.rest import assert_refused, assert_success, only_list
+from support.store_files import files_hold
 
 
 def export(server, user, *more):
@@ -20,11 +21,6 @@ def erase(server, user, *more):
 
 def word():
     return "w" + unique("x").replace("-", "")
-
-
-def files_hold(server, needle):
-    """The names of the store's files with these bytes in them."""
-    return [path.name for path in server.directory.glob("tidemark.db*") if needle.encode() in path.read_bytes()]
 
 
 class World:

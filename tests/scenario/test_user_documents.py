@@ -1,8 +1,6 @@
 """export-user and erase-user: what a user has in shared documents, and nothing of them afterwards."""
 import asyncio
-import contextlib
 import json
-import sqlite3
 
 from support import commands
 from support.documents import (check_log, conflicts, document, edit, event, events, insert, make_document, operation,
@@ -11,6 +9,7 @@ from support.names import unique, uniques
 from support.rest import assert_refused, assert_success
 from support.rpc import DENIED, Port, port_of, statesync
 from support.rpc_stream import Stream
+from support.store_files import files_hold, rows_hold
 
 
 def export(server, user):
@@ -23,19 +22,6 @@ def erase(server, user):
 
 def word():
     return "w" + unique("x").replace("-", "")
-
-
-def files_hold(server, needle):
-    return [path.name for path in server.directory.glob("tidemark.db*") if needle.encode() in path.read_bytes()]
-
-
-def rows_hold(server, needle):
-    """The tables of an ended node's store that name it."""
-    with contextlib.closing(sqlite3.connect(server.directory / "tidemark.db")) as store:
-        tables = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        columns = [(table, row[1]) for table in tables for row in store.execute(f'PRAGMA table_info("{table}")')]
-        return [(table, column) for table, column in columns if store.execute(
-            f'SELECT 1 FROM "{table}" WHERE instr(CAST("{column}" AS TEXT), ?) > 0 LIMIT 1', (needle,)).fetchone()]
 
 
 class World:

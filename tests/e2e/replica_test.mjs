@@ -1,10 +1,13 @@
 // The arithmetic of the documents page, without a browser: operations on texts, and copies that meet over a stream.
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { test } from 'node:test';
 import { applied, canonical, objectsOf } from '../../web/demo/objects.js';
 import { Replica } from '../../web/demo/replica.js';
 import { apply, compose, difference, indexOf, inverse, lengthOf, moved, rebase, rebaseEarlier }
   from '../../web/demo/text_operation.js';
+
+globalThis.crypto ??= webcrypto;  // a browser has it, Node only from 19 on
 
 const SEED = Number(process.env.DEMO_SEED ?? Math.floor(Math.random() * 1e9));
 const LETTERS = ['a', 'b', ' ', '\n', 'é', 'e\u0301', 'ש', '漢', '😀', '👩\u200d💻'];

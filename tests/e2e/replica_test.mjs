@@ -61,7 +61,7 @@ test('CopiesOfOneTextAreEqual', () => {
   const catchUp = (replica) => { for (const one of stream.slice(replica.version - 1)) replica.receive(one); };
   for (let round = 0; round < 500; round += 1) {
     for (const { replica } of copies) if (!replica.pending.length) replica.edit('text', { ops: chance.operation(replica.shown) });
-    for (const { user, replica } of chance.below(2) ? copies : copies.toReversed()) {
+    for (const { user, replica } of chance.below(2) ? copies : [...copies].reverse()) {
       const [one] = replica.pending;
       const predicts = chance.below(2) > 0;  // has heard of what its operation meets
       if (predicts) catchUp(replica);

@@ -3,8 +3,8 @@ import asyncio
 
 import pytest
 
-from support.documents import (check_log, document, edit, event, events, make_document, operation, operations, post, send,
-                               subscribe)
+from support.documents import (check_log, document, edit, event, events, heard, make_document, operation, operations, post,
+                               send, subscribe)
 from support.names import new_id, unique, uniques
 from support.rest import assert_refused, assert_success
 
@@ -126,7 +126,7 @@ async def test_waiters_get_it_in_order(server):
     waiting = []
     for client in clients[1:]:
         waiting.append(asyncio.ensure_future(client.request(type="lock", document_id=doc, wait_ms=20_000)))
-        await client.settle()
+        await heard(client, doc)  # whoever comes next is behind it
     fences = []
     for number, future in enumerate(waiting):
         assert not future.done()
@@ -327,7 +327,7 @@ async def test_a_thousand_sessions_wait_and_get_it_in_order(own_server):
         for doc in docs:
             requests.append((client, doc, new_id()))
             await client.send(type="lock", id=requests[-1][2], document_id=doc, wait_ms=3_000_000)
-        await client.settle()  # whoever comes next is behind it
+            await heard(client, doc)  # whoever comes next is behind it
     for doc in docs:
         await watcher.request(type="unlock", document_id=doc)
 

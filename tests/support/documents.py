@@ -77,6 +77,12 @@ async def subscribe(client, doc_id, since_version=None):
     return answer
 
 
+async def heard(client, doc_id):
+    """The document has taken what this connection sent it before: an answer that comes from there, not from the connection."""
+    answer = await client.request(type="unsubscribe", document_id=doc_id)
+    assert answer.get("code") == "not_found", f"not for who follows it: {answer}"
+
+
 def events(client, doc_id, name=None):
     """The document_events that came on this connection, in order."""
     return [frame for frame in client.frames if frame["type"] == "document_event" and frame["document_id"] == doc_id

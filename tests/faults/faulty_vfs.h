@@ -85,14 +85,13 @@ class FaultyVfs {
   };
 
   FaultyVfs();
+  void use_methods();  // what SQLite calls, in faulty_methods.cc
   Verdict ask(Operation operation, const char* path);
   Verdict ask_locked(Operation operation, std::string_view path);
   void wait_before_sync(std::unique_lock<std::mutex>& lock);
   void cut_locked();
   void sync_directory(const std::string& path);
   std::shared_ptr<DiskFile> file_of(const std::string& path, bool existed, int64_t size);
-  bool coin() { return (random_() & 1) != 0; }
-  void lose(const std::string& path, DiskFile& file);
 
   sqlite3_vfs* real_;
   sqlite3_vfs vfs_;

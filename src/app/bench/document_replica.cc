@@ -18,7 +18,7 @@ std::u32string code_points(std::string_view text) {
     if (bits < 0x80) {
       points += bits;
     } else if (bits >= 0xC0) {
-      points += bits & (bits >= 0xF0 ? 0x07 : bits >= 0xE0 ? 0x0F : 0x1F);
+      points += static_cast<char32_t>(bits & (bits >= 0xF0 ? 0x07 : bits >= 0xE0 ? 0x0F : 0x1F));
     } else if (!points.empty()) {
       points.back() = points.back() << 6 | (bits & 0x3F);
     }

@@ -8,7 +8,7 @@ import pytest
 from support.client import Client
 from support.faulty import FaultyServer
 from support.patience import within
-from support.server import Server, binary, sanitizer
+from support.server import Server, binary, embedded, sanitizer
 
 
 def pytest_configure():
@@ -17,6 +17,10 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
+    if not embedded():
+        for item in items:
+            if item.get_closest_marker("embedded"):
+                item.add_marker(pytest.mark.skip(reason="about the embedded store"))
     if binary() is None:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="no binary: build first, or set TIDEMARK_BINARY"))

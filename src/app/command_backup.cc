@@ -37,6 +37,9 @@ int backup(const BackupOptions& options) {
   if (!loaded.ok()) {
     return complain(loaded.error());
   }
+  if (!sqlite_path(loaded->config)) {
+    return complain(only_for_files());
+  }
   OperationRequest request;
   request.command = "backup";
   request.file = std::filesystem::absolute(options.to).lexically_normal().string();

@@ -23,7 +23,7 @@ int restore(const RestoreOptions& options) {
   }
   const auto store = sqlite_path(loaded->config);
   if (!store) {
-    return complain(no_store_file());
+    return complain(only_for_files());
   }
   if (connect_in(DataDirectory::of(*store)).ok()) {
     return complain(fail(Code::conflict, "a node uses " + *store + ": stop it first"));

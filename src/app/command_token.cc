@@ -27,7 +27,7 @@ int mint(const TokenOptions& token) {
   }
   Secret secret = loaded->config.auth.hs256_secret;
   if (secret.empty()) {
-    if (const auto path = sqlite_path(loaded->config)) {
+    if (const auto path = directory_anchor(loaded->config)) {
       std::ifstream file(DataDirectory::dev_secret_path(*path), std::ios::binary);
       std::ostringstream text;
       text << file.rdbuf();

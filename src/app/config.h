@@ -73,7 +73,9 @@ struct Config {
     size_t subscriptions = 0;
   };
   struct Storage {
-    std::string url;  // sqlite:PATH or memory:
+    std::string url;  // sqlite:PATH, postgresql://… or memory:
+    size_t pool = 0;  // connections to PostgreSQL
+    Milliseconds statement_timeout{0};
     size_t readers = 0;
     Synchronous synchronous = Synchronous::full;
   };

@@ -69,7 +69,7 @@ class Applier {
       return fail(Code::invalid_field, "this URL cannot be used; allowed: " + allowed_text(key_));
     }
     kind.at(config_) = text_;
-    return std::string(text_);
+    return without_password(text_);
   }
   Result<std::string> operator()(const SecretKey& kind) {
     if (text_.size() < kind.bytes_min) {

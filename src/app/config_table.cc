@@ -46,7 +46,8 @@ constexpr std::string_view kFormatNames[] = {"text", "json"};
 bool any_text(std::string_view) { return true; }
 bool is_storage_url(std::string_view url) {
   constexpr std::string_view kSqlite = "sqlite:";
-  return url == "memory:" || (url.starts_with(kSqlite) && url.size() > kSqlite.size());
+  const auto names_something = [url](std::string_view scheme) { return url.starts_with(scheme) && url.size() > scheme.size(); };
+  return url == "memory:" || names_something(kSqlite) || names_something("postgresql://") || names_something("postgres://");
 }
 
 // A host name that cannot be a node id (none, or longer than one may be) leaves the choice to the operator.
@@ -141,12 +142,14 @@ const ConfigKey kTable[] = {
      "subscriptions on the gRPC ports and calls that wait for a lock, together; above: UNAVAILABLE"},
 
     {"storage.url", "sqlite:./data/tidemark.db",
-     UrlKey{at<&C::storage, &C::Storage::url>, "sqlite:PATH or memory:", is_storage_url},
+     UrlKey{at<&C::storage, &C::Storage::url>, "sqlite:PATH, postgresql://USER@HOST/DATABASE or memory:", is_storage_url},
      "where everything is kept; memory: forgets it all at exit"},
-    {"storage.pool", "16", kNotYet},
+    {"storage.pool", "16", CountKey{at<&C::storage, &C::Storage::pool>, 3, 512},
+     "connections to PostgreSQL: at most half of them write, one for each worker; at most `storage.readers` read; one watches"},
     {"storage.readers", "2", CountKey{at<&C::storage, &C::Storage::readers>, 1, 64},
      "threads that read from the store"},
-    {"storage.statement_timeout", "2s", kNotYet},
+    {"storage.statement_timeout", "2s", DurationKey{at<&C::storage, &C::Storage::statement_timeout>, Milliseconds(100), seconds(60)},
+     "PostgreSQL: longest time of one statement, and without an answer; above: `unavailable`"},
     {"storage.synchronous", "full", ChoiceKey{kSynchronousNames, assign<&C::storage, &C::Storage::synchronous>},
      "normal is faster and may lose acknowledged messages when the machine loses power"},
 

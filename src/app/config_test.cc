@@ -257,11 +257,22 @@ TEST_F(ConfigLoading, AKeyOfAnotherVersionIsNotAcceptedSilently) {
 }
 
 TEST_F(ConfigLoading, OtherStoresAreRefusedWithoutShowingTheirPassword) {
-  EXPECT_THAT(set_refused("storage.url=postgresql://u:pass@db/x"),
-              AllOf(StartsWith("storage.url: "), HasSubstr("allowed: sqlite:PATH or memory:"), Not(HasSubstr("pass"))));
+  EXPECT_THAT(set_refused("storage.url=mysql://u:pass@db/x"),
+              AllOf(StartsWith("storage.url: "), HasSubstr("allowed: sqlite:PATH, postgresql://"), Not(HasSubstr("pass"))));
+  EXPECT_THAT(set_refused("storage.url=postgresql://"), HasSubstr("storage.url"));
   EXPECT_THAT(set_refused("storage.url=sqlite:"), HasSubstr("storage.url"));
   EXPECT_THAT(set_refused("storage.url=memory:x"), HasSubstr("storage.url"));
   EXPECT_THAT(set_refused("storage.url="), HasSubstr("storage.url"));
+}
+
+TEST_F(ConfigLoading, AUrlIsShownWithoutItsPassword) {
+  sources_.set = {"storage.url=postgresql://tide:geheim@db:5432/chat?sslmode=require&sslpassword=auch", "log.level=warn"};
+  const auto loaded = load_config(sources_);
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_EQ(loaded->config.storage.url, "postgresql://tide:geheim@db:5432/chat?sslmode=require&sslpassword=auch");
+  const std::string text = check_config_text(*loaded);
+  EXPECT_THAT(text, HasSubstr("postgresql://tide:[hidden]@db:5432/chat?sslmode=require&sslpassword=[hidden]"));
+  EXPECT_THAT(text, AllOf(Not(HasSubstr("geheim")), Not(HasSubstr("auch"))));
 }
 
 TEST_F(ConfigLoading, CheckConfigPrintsEveryKeyOnOneLine) {

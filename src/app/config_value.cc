@@ -163,6 +163,38 @@ bool is_plain_text(std::string_view text) {
          simdjson::validate_utf8(text.data(), text.size());
 }
 
+std::string without_password(std::string_view url) {
+  constexpr std::string_view kHidden = "[hidden]";
+  std::string shown(url);
+  const size_t query = shown.find('?');
+  if (query != std::string::npos) {
+    for (size_t begin = query + 1; begin < shown.size();) {
+      const size_t end = std::min(shown.find('&', begin), shown.size());
+      const std::string_view parameter = std::string_view(shown).substr(begin, end - begin);
+      const size_t name = std::min(parameter.find('='), parameter.size());
+      if (name < parameter.size() && parameter.substr(0, name).ends_with("password")) {
+        shown.replace(begin + name + 1, end - begin - name - 1, kHidden);
+        begin += name + 1 + kHidden.size() + 1;
+      } else {
+        begin = end + 1;
+      }
+    }
+  }
+  const size_t scheme = shown.find("://");
+  if (scheme == std::string::npos) {
+    return shown;
+  }
+  const size_t begin = scheme + 3;
+  const std::string_view rest = std::string_view(shown).substr(begin);
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?"));
+  const size_t at = authority.rfind('@');
+  const size_t colon = authority.find(':');
+  if (at != std::string_view::npos && colon < at) {
+    shown.replace(begin + colon + 1, at - colon - 1, kHidden);
+  }
+  return shown;
+}
+
 std::string printable(std::string_view text) {
   constexpr size_t kShown = 80;
   std::string result(text.substr(0, kShown));

@@ -29,6 +29,9 @@ bool is_origin(std::string_view text);
 // UTF-8 of at most 4096 bytes without control characters.
 bool is_plain_text(std::string_view text);
 
+// The URL without its password: that of the user and those among its parameters are "[hidden]".
+std::string without_password(std::string_view url);
+
 // A text from outside, fit for one line of an error: ASCII, cut after 80 bytes.
 std::string printable(std::string_view text);
 

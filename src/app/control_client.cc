@@ -64,8 +64,13 @@ Status do_it_here(const Config& config, const OperationRequest& request, const P
 
 }  // namespace
 
-Error no_store_file() {
-  return fail(Code::invalid_field, "this needs a store in a file: storage.url must be sqlite:PATH");
+Error no_lasting_store() {
+  return fail(Code::invalid_field, "this needs a store that outlives the node: storage.url must be sqlite:PATH or postgresql://…");
+}
+
+Error only_for_files() {
+  return fail(Code::invalid_field,
+              "this needs a store in a file: storage.url must be sqlite:PATH; for PostgreSQL use pg_dump and pg_restore");
 }
 
 Error no_store_at(const std::string& path) {
@@ -73,9 +78,9 @@ Error no_store_at(const std::string& path) {
 }
 
 Status ask_node(const Config& config, const OperationRequest& request, const Print& print) {
-  const auto path = sqlite_path(config);
+  const auto path = directory_anchor(config);
   if (!path) {
-    return no_store_file();
+    return no_lasting_store();
   }
   auto socket = connect_in(DataDirectory::of(*path));
   return socket.ok() ? talk(std::move(*socket), request, print) : Status(socket.error());
@@ -83,9 +88,9 @@ Status ask_node(const Config& config, const OperationRequest& request, const Pri
 
 Status ask_node_or(const Config& config, const OperationRequest& request, const Print& print,
                    const std::function<Status()>& here) {
-  const auto path = sqlite_path(config);
+  const auto path = directory_anchor(config);
   if (!path) {
-    return no_store_file();
+    return no_lasting_store();
   }
   const std::string directory = DataDirectory::of(*path);
   // A node that just starts holds the lock before it listens, one that ends still holds it afterwards.
@@ -110,9 +115,9 @@ Status ask_node_or(const Config& config, const OperationRequest& request, const 
 Status ask_node_or_do(const Config& config, const OperationRequest& request, const Print& print) {
   return ask_node_or(config, request, print, [&]() -> Status {
     std::error_code error;
-    const std::string path = *sqlite_path(config);
-    if (!std::filesystem::exists(path, error)) {
-      return no_store_at(path);
+    const auto path = sqlite_path(config);
+    if (path && !std::filesystem::exists(*path, error)) {
+      return no_store_at(*path);
     }
     return do_it_here(config, request, print);
   });

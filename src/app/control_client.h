@@ -18,7 +18,8 @@ Status ask_node_or_do(const Config& config, const OperationRequest& request, con
 // Only a running node: not_found when there is none.
 Status ask_node(const Config& config, const OperationRequest& request, const Print& print);
 
-Error no_store_file();
+Error no_lasting_store();
+Error only_for_files();  // backup and restore: PostgreSQL has its own
 Error no_store_at(const std::string& path);
 
 }  // namespace tidemark::app

@@ -86,6 +86,15 @@ bool DataDirectory::is_held(const std::string& database_path) {
   return held;
 }
 
+Status DataDirectory::check_private() const {
+  struct stat found {};
+  if (::lstat(path_.c_str(), &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == ::geteuid() &&
+      (found.st_mode & (S_IWGRP | S_IWOTH)) == 0) {
+    return {};
+  }
+  return fail(Code::unavailable, path_ + " is somebody else's: remove it, or set XDG_RUNTIME_DIR");
+}
+
 std::string DataDirectory::dev_secret_path(const std::string& database_path) {
   return (directory_of(database_path) / "dev.secret").string();
 }

@@ -21,6 +21,9 @@ class DataDirectory {
   static bool is_held(const std::string& database_path);
   const std::string& path() const { return path_; }
 
+  // Whether it is this user's, and nobody else may write into it: for directories below /tmp.
+  Status check_private() const;
+
   // The file in which a `--dev` node leaves the secret that it made for its run, for `tidemark token`.
   static std::string dev_secret_path(const std::string& database_path);
   Status write_dev_secret(const std::string& secret) const;

@@ -1,5 +1,6 @@
 #include "app/operation.h"
 
+#include "app/control_client.h"
 #include "app/store.h"
 #include "core/json.h"
 #include "core/log.h"
@@ -21,9 +22,13 @@ Status backup(const Operated& node, const OperationRequest& request, const Opera
   if (!request.file.starts_with('/')) {
     return invalid_field("file", "the file of a backup must be an absolute path");
   }
+  const auto store = sqlite_path(node.config);
+  if (!store) {
+    return only_for_files();
+  }
   log_info("backup.started", {{"file", request.file}});
   const Status done =
-      storage::backup_sqlite(*sqlite_path(node.config), request.file, request.force, answer.cancelled);
+      storage::backup_sqlite(*store, request.file, request.force, answer.cancelled);
   if (!done.ok()) {
     log_warn("backup.failed", {{"file", request.file}, {"error", done.error().text}});
     return done;

@@ -16,7 +16,7 @@
 namespace tidemark::app {
 
 struct Store {
-  std::optional<DataDirectory> directory;  // none for memory:
+  std::optional<DataDirectory> directory;  // with its lock and its control socket; none for memory:
   std::unique_ptr<storage::Database> database;
   std::string epoch;
   Secret session_key;   // signs session tokens
@@ -30,7 +30,10 @@ Result<Store> open_store(const Config& config, MetricRegistry& metrics, const Cl
 // The number of the newest migration that this program knows.
 int64_t newest_schema();
 
-// The database file of storage.url; nothing for memory:.
+// The database file of storage.url; nothing for other stores.
 std::optional<std::string> sqlite_path(const Config& config);
+// A path in the directory that a node of this configuration holds: that of the database file; for PostgreSQL one below
+// the runtime directory ($XDG_RUNTIME_DIR, else /tmp), with the node's own name. Nothing for memory:.
+std::optional<std::string> directory_anchor(const Config& config);
 
 }  // namespace tidemark::app

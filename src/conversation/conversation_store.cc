@@ -190,7 +190,7 @@ bool set_read(Transaction& tx, StreamId stream, const UserId& user, int64_t seq)
 }
 
 void note_own_message(Transaction& tx, StreamId stream, std::string_view user) {
-  tx.execute(kNoteOwn, stream, user);
+  tx.execute_later(kNoteOwn, stream, user);
 }
 
 void set_delivered(Transaction& tx, StreamId stream, const UserId& user, int64_t seq) {

@@ -28,7 +28,9 @@ constexpr Sql kMessagesBefore{"SELECT " ENTRY_COLUMNS ENTRY_TABLES
 constexpr Sql kEntry{"SELECT " ENTRY_COLUMNS ENTRY_TABLES " WHERE e.stream = ? AND e.seq = ?"};
 constexpr Sql kReactions{
     "SELECT name, count(*), sum(CASE WHEN user_id = ? THEN 1 ELSE 0 END) FROM reactions WHERE stream = ? AND seq = ?"
-    " GROUP BY name ORDER BY name"};
+    " GROUP BY name ORDER BY name",
+    "SELECT name, count(*), sum(CASE WHEN user_id = ? THEN 1 ELSE 0 END) FROM reactions WHERE stream = ? AND seq = ?"
+    " GROUP BY name ORDER BY name COLLATE \"C\""};
 constexpr Sql kReactionNames{"SELECT count(DISTINCT name) FROM reactions WHERE stream = ? AND seq = ?"};
 constexpr Sql kNoteEdit{
     "INSERT INTO message_state (stream, seq, deleted, content, edited_at, reacted) VALUES (?, ?, 0, ?, ?, 0)"

@@ -15,16 +15,19 @@ using stream::StreamId;
 constexpr Sql kTables[] = {
     // Without sizes of columns: results are in the order of time, nothing is ranked.
     {"CREATE VIRTUAL TABLE search USING fts5(content, columnsize=0, tokenize=\"unicode61 remove_diacritics 2\")",
-     "CREATE TABLE search (rowid BIGINT PRIMARY KEY, content TEXT NOT NULL)"},
+     "CREATE TABLE search (rowid BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)"},
     // Merging is the job's: by itself FTS5 merges within the transaction of an insert, as much as it happens to find.
-    {"INSERT INTO search (search, rank) VALUES ('automerge', 0)", "SELECT 1"},
-    {"INSERT INTO search (search, rank) VALUES ('crisismerge', 64)", "SELECT 1"},
+    {"INSERT INTO search (search, rank) VALUES ('automerge', 0)", "CREATE INDEX search_words ON search USING gin (words)"},
+    {"INSERT INTO search (search, rank) VALUES ('crisismerge', 64)", "CREATE EXTENSION IF NOT EXISTS unaccent"},
     {"CREATE TABLE search_positions (stream BIGINT PRIMARY KEY, seq BIGINT NOT NULL, floor BIGINT NOT NULL)"},
 };
 
 constexpr Sql kProgress{
     "SELECT s.head, s.floor, coalesce(p.seq, 0), coalesce(p.floor, 0) FROM streams s LEFT JOIN search_positions p"
-    " ON p.stream = s.id WHERE s.id = ?"};
+    " ON p.stream = s.id WHERE s.id = ?",
+    // Who edits a message holds this row; a step never waits for one.
+    "SELECT s.head, s.floor, coalesce(p.seq, 0), coalesce(p.floor, 0) FROM streams s LEFT JOIN search_positions p"
+    " ON p.stream = s.id WHERE s.id = ? FOR UPDATE OF s SKIP LOCKED"};
 constexpr Sql kSetProgress{
     "INSERT INTO search_positions (stream, seq, floor) VALUES (?, ?, ?)"
     " ON CONFLICT (stream) DO UPDATE SET seq = excluded.seq, floor = excluded.floor"};
@@ -34,21 +37,27 @@ constexpr Sql kUnindexed{
     "SELECT e.seq, e.kind, coalesce(m.deleted, 0), coalesce(m.content, e.content) FROM entries e"
     " LEFT JOIN message_state m ON m.stream = e.stream AND m.seq = e.seq"
     " WHERE e.stream = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"};
-constexpr Sql kInsert{"INSERT INTO search (rowid, content) VALUES (?, ?)"};
+// PostgreSQL: words as FTS5's tokenizer finds them, runs of letters and digits without case and diacritics.
+#define WORDS_PG(kept) "regexp_replace(unaccent(?), '[^[:alnum:]" kept "]+', ' ', 'g')"
+constexpr Sql kInsert{"INSERT INTO search (rowid, content) VALUES (?, ?)",
+                      "INSERT INTO search (rowid, words) VALUES (?, to_tsvector('simple', " WORDS_PG("") "))"};
 constexpr Sql kRemove{"DELETE FROM search WHERE rowid = ?"};
 constexpr Sql kRemoveRange{"DELETE FROM search WHERE rowid >= ? AND rowid <= ?"};
 constexpr Sql kRangeEnd{
-    "SELECT max(rowid), count(*) FROM (SELECT rowid FROM search WHERE rowid >= ? AND rowid <= ? ORDER BY rowid LIMIT ?)"};
+    "SELECT max(rowid), count(*) FROM (SELECT rowid FROM search WHERE rowid >= ? AND rowid <= ? ORDER BY rowid LIMIT ?) AS places"};
 constexpr Sql kBehind{
     "SELECT s.id FROM streams s LEFT JOIN search_positions p ON p.stream = s.id WHERE s.id > ? AND s.id <= ?"
     " AND s.kind = ? AND (s.head > coalesce(p.seq, 0) OR s.floor > coalesce(p.floor, 0)) ORDER BY s.id"};
 // FTS5 marks removed documents and drops them when it merges the parts of its index; a negative number begins to merge
 // all of them, a positive one goes on (https://sqlite.org/fts5.html#the_merge_command). The number counts pages.
-constexpr Sql kMerge{"INSERT INTO search (search, rank) VALUES ('merge', ?)"};
-constexpr Sql kTotalChanges{"SELECT total_changes()"};
+// PostgreSQL merges by itself.
+constexpr Sql kMerge{"INSERT INTO search (search, rank) VALUES ('merge', ?)", "SELECT ?::bigint"};
+constexpr Sql kTotalChanges{"SELECT total_changes()", "SELECT 0"};
 constexpr int64_t kMergePages = 16;
 constexpr Sql kFind{
-    "SELECT rowid FROM search WHERE search MATCH ? AND rowid > ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"};
+    "SELECT rowid FROM search WHERE search MATCH ? AND rowid > ? AND rowid < ? ORDER BY rowid DESC LIMIT ?",
+    "SELECT rowid FROM search WHERE words @@ websearch_to_tsquery('simple', " WORDS_PG("\"") ")"
+    " AND rowid > ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"};
 constexpr Sql kNewestUpTo{"SELECT seq, time FROM entries WHERE stream = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"};
 constexpr Sql kSearchable{
     "SELECT c.stream, c.conversation_id, s.floor, s.updated_at FROM members u JOIN conversations c ON c.stream = u.stream"

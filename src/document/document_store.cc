@@ -28,7 +28,9 @@ constexpr Sql kTables[] = {
      " PRIMARY KEY (stream, user_id))"},
     {"CREATE INDEX document_readers_user ON document_readers (tenant, user_id, stream)"},
     {"CREATE TABLE document_snapshots (stream BIGINT NOT NULL, version BIGINT NOT NULL, seq BIGINT NOT NULL,"
-     " state TEXT NOT NULL, PRIMARY KEY (stream, version))"},
+     " state TEXT NOT NULL, PRIMARY KEY (stream, version))",
+     "CREATE TABLE document_snapshots (stream BIGINT NOT NULL, version BIGINT NOT NULL, seq BIGINT NOT NULL,"
+     " state BYTEA NOT NULL, PRIMARY KEY (stream, version))"},
     {"CREATE TABLE document_pending (stream BIGINT NOT NULL, number BIGINT NOT NULL, hash BIGINT NOT NULL,"
      " body TEXT NOT NULL, PRIMARY KEY (stream, number))"},
     {"CREATE TABLE document_conflicts (stream BIGINT NOT NULL, number BIGINT NOT NULL, id TEXT NOT NULL,"
@@ -258,7 +260,7 @@ void clear(Transaction& tx, StreamId stream, int64_t floor) {
 }
 
 void put_snapshot(Transaction& tx, StreamId stream, const Snapshot& snapshot) {
-  tx.execute(kPutSnapshot, stream, snapshot.version, snapshot.seq, snapshot.state);
+  tx.execute(kPutSnapshot, stream, snapshot.version, snapshot.seq, storage::Bytes{snapshot.state});
 }
 
 std::optional<Snapshot> snapshot_at(Transaction& tx, StreamId stream, int64_t version) {

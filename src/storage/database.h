@@ -1,6 +1,7 @@
 // The storage seam: closures that run in transactions on storage threads, and the answer back on the caller's worker.
 //
-// Two implementations: SQLite (storage/sqlite_database.h) and, in a cluster, PostgreSQL. Rooms write their SQL once.
+// Two implementations: SQLite (storage/sqlite_database.h) and PostgreSQL (storage/postgres_database.h). Rooms write their
+// SQL once.
 //
 // Promises: write() answers only after the transaction is durable (fsync'ed), or with an error; `unavailable` means
 // that it may or may not have been stored. Closures of one worker run in the order they were submitted. Answers come
@@ -30,6 +31,11 @@ struct Sql {
   const char* postgres = nullptr;
 };
 
+// A value that is no text: any bytes. Its column is TEXT in SQLite, which does not mind, and BYTEA in PostgreSQL.
+struct Bytes {
+  std::string_view data;
+};
+
 // Thrown inside a closure when a statement fails and caught by the Database: never leaves a closure's transaction.
 struct StatementFailed {
   Error error;
@@ -43,13 +49,14 @@ class Statement {
   virtual bool next() = 0;  // steps to the next row; false at the end
   virtual bool is_null(int column) const = 0;
   virtual int64_t integer(int column) const = 0;       // columns count from 0
-  virtual std::string_view text(int column) const = 0;  // valid until the next step; a null is empty
+  virtual std::string_view text(int column) const = 0;  // or bytes; valid until the next step; a null is empty
   std::string string(int column) const { return std::string(text(column)); }
 
   virtual void bind(int index, int64_t value) = 0;  // parameters count from 1
   virtual void bind(int index, std::string_view value) = 0;
   // The same for a value that outlives the statement's run.
   virtual void bind_borrowed(int index, std::string_view value) { bind(index, value); }
+  virtual void bind_bytes(int index, std::string_view value) { bind_borrowed(index, value); }
   virtual void bind_null(int index) = 0;
 };
 
@@ -58,7 +65,7 @@ class Transaction {
  public:
   virtual ~Transaction() = default;
 
-  // Values: integers, bool, anything that converts to std::string_view, std::optional of these, nullptr.
+  // Values: integers, bool, anything that converts to std::string_view, Bytes, std::optional of these, nullptr.
   template <class... Values>
   Statement& query(const Sql& sql, const Values&... values) {
     Statement& statement = prepare(sql);
@@ -76,16 +83,31 @@ class Transaction {
     }
     return changed_rows();
   }
+  // The same for a statement whose outcome does not matter to the closure: it may run as late as with the next one, which
+  // saves a way to a server and back. What it fails with, the transaction fails with.
+  template <class... Values>
+  void execute_later(const Sql& sql, const Values&... values) {
+    Statement& statement = prepare(sql);
+    int index = 0;
+    (bind_one<true>(statement, ++index, values), ...);
+    run_later(statement);
+  }
 
  protected:
   virtual Statement& prepare(const Sql& sql) = 0;
   virtual int64_t changed_rows() = 0;
+  virtual void run_later(Statement& statement) {
+    while (statement.next()) {
+    }
+  }
 
  private:
   template <bool kBorrowed, class V>
   static void bind_one(Statement& statement, int index, const V& value) {
     if constexpr (std::is_same_v<V, std::nullptr_t>) {
       statement.bind_null(index);
+    } else if constexpr (std::is_same_v<V, Bytes>) {
+      statement.bind_bytes(index, value.data);
     } else if constexpr (std::is_integral_v<V> || std::is_enum_v<V>) {
       statement.bind(index, static_cast<int64_t>(value));
     } else if constexpr (kBorrowed) {
@@ -156,7 +178,8 @@ class Database {
   // no workers: waits. `unavailable` when readers stood in the way for too long.
   virtual Status wipe_log() { return {}; }
 
-  virtual bool healthy() const = 0;  // false: every call answers `unavailable` until a restart
+  // False: every call answers `unavailable`; with SQLite until a restart, with PostgreSQL until the server answers again.
+  virtual bool healthy() const = 0;
   virtual void close() = 0;          // answers what is queued, then ends the storage threads
 
  protected:

@@ -1,4 +1,4 @@
-// JobQueue: jobs that wait for a storage thread. Used only by the files storage/sqlite_*.
+// JobQueue: jobs that wait for a storage thread. Used only by databases.
 //
 // Owner: shared by those who submit and the threads that take; guarded by its own mutex. Bounded: push() says
 // what found no room.

@@ -3,8 +3,6 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <chrono>
 #include <span>
 #include <thread>
@@ -16,6 +14,7 @@
 #include "storage/sqlite_connection.h"
 #include "storage/sqlite_writer.h"
 #include "storage/stepper.h"
+#include "storage/turn_jobs.h"
 
 namespace tidemark::storage {
 namespace {
@@ -24,7 +23,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kReadsTogether = 16;
 constexpr auto kAnswerAfter = std::chrono::microseconds(100);  // reads that ran are not kept longer by those behind
-constexpr size_t kGatheredMax = 32;  // jobs of a turn that go at once: a long turn does not keep storage idle
 constexpr int kWipeAttempts = 100;
 constexpr int kCacheReaderKib = 8192;
 
@@ -112,60 +110,21 @@ class SqliteDatabase final : public Database {
 
  protected:
   void submit(Job& job, bool writes) override {
-    Worker* const worker = Worker::current();
     const bool to_writer = writes || readers_.empty();
-    const bool turn_goes_on = worker != nullptr && !JobRunner::blocks(job);
-    if (options_.stepper == nullptr && turn_goes_on) {
-      if (Gathered& gathered = gathered_[static_cast<size_t>(worker->index())]; gathered.serves(*worker)) {
-        gathered.add(*this, job, to_writer);
-        return;
-      }
+    if (options_.stepper == nullptr) {
+      turns_.submit(job, to_writer);
+      return;
     }
     Job* const one = &job;
     push({&one, 1}, to_writer);
-    if (options_.stepper != nullptr) {
-      if (worker == nullptr) {
-        run_all_steps();  // the caller is going to wait
-      } else if (options_.stepper->on_submit) {
-        options_.stepper->on_submit();
-      }
+    if (Worker::current() == nullptr) {
+      run_all_steps();  // the caller is going to wait
+    } else if (options_.stepper->on_submit) {
+      options_.stepper->on_submit();
     }
   }
 
  private:
-  // What one worker asks for in one turn goes to the storage threads in one piece: they are woken once for all of it, and
-  // the writer begins with a batch and not with the first job of it.
-  // Owner: the worker. One of another pool finds the place taken, and does without.
-  class Gathered final : public Flushable {
-   public:
-    bool serves(Worker& worker) {
-      Worker* nobody = nullptr;
-      return worker_.load(std::memory_order_relaxed) == &worker || worker_.compare_exchange_strong(nobody, &worker);
-    }
-    void add(SqliteDatabase& database, Job& job, bool to_writer) {
-      database_ = &database;
-      std::vector<Job*>& jobs = to_writer ? writes_ : reads_;
-      jobs.push_back(&job);
-      if (jobs.size() == kGatheredMax) {
-        flush();
-      } else {
-        worker_.load(std::memory_order_relaxed)->hand_over_later(*this);
-      }
-    }
-    void flush() override {
-      database_->push(writes_, true);
-      database_->push(reads_, false);
-      writes_.clear();
-      reads_.clear();
-    }
-
-   private:
-    std::atomic<Worker*> worker_{nullptr};
-    SqliteDatabase* database_ = nullptr;
-    std::vector<Job*> writes_;
-    std::vector<Job*> reads_;
-  };
-
   void push(std::span<Job* const> jobs, bool to_writer) {
     if (jobs.empty()) {
       return;
@@ -272,7 +231,7 @@ class SqliteDatabase final : public Database {
   JobQueue reads_;
   SqliteWriter writer_;
   std::vector<std::unique_ptr<SqliteConnection>> readers_;
-  std::array<Gathered, kWorkersMax> gathered_;  // by the index of the worker
+  TurnJobs turns_{[this](std::span<Job* const> jobs, bool to_writer, size_t) { push(jobs, to_writer); }};
   bool closed_ = false;
   std::vector<std::thread> threads_;
 };

@@ -5,12 +5,12 @@
 #include <numeric>
 
 #include "storage/migrations.h"
-#include "storage/sqlite_fixture.h"
+#include "storage/database_fixture.h"
 
 namespace tidemark::storage {
 namespace {
 
-class SqliteFile : public SqliteFixture {};
+class SqliteFile : public DatabaseFixture {};
 
 TEST_F(SqliteFile, KeepsItsDataWhenItIsOpenedAgain) {
   open_file();

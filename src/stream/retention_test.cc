@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "storage/sqlite_fixture.h"
+#include "storage/database_fixture.h"
 
 namespace tidemark::stream {
 namespace {
@@ -13,7 +13,7 @@ using storage::Transaction;
 constexpr int64_t kOld = 1000;
 constexpr storage::Sql kCount{"SELECT count(*) FROM entries WHERE stream = ?"};
 
-class RetentionTest : public storage::SqliteFixture {
+class RetentionTest : public storage::DatabaseFixture {
  protected:
   RetentionTest() {
     open_file();

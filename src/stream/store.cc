@@ -50,7 +50,8 @@ constexpr Sql kToExpire{
 constexpr Sql kNewestStream{"SELECT coalesce(max(id), 0) FROM streams"};
 constexpr Sql kOldest{"SELECT seq, time FROM entries WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?"};
 constexpr Sql kDeleteUpTo{"DELETE FROM entries WHERE stream = ? AND seq <= ?"};
-constexpr Sql kRaiseFloor{"UPDATE streams SET floor = max(floor, ?) WHERE id = ?"};
+constexpr Sql kRaiseFloor{"UPDATE streams SET floor = max(floor, ?) WHERE id = ?",
+                          "UPDATE streams SET floor = greatest(floor, ?) WHERE id = ?"};
 
 StreamRow row_of(Statement& rows) {
   return StreamRow{static_cast<StreamId>(rows.integer(0)), rows.integer(1), rows.integer(2)};
@@ -109,11 +110,11 @@ Result<Appended> append(Transaction& tx, StreamId id, const NewEntry& entry) {
   }
   appended.seq = stream.integer(0) + 1;
   appended.ordinal = stream.integer(1) + (entry.counted ? 1 : 0);
-  tx.execute(kSetHead, appended.seq, appended.ordinal, entry.time_ms, id);
+  tx.execute_later(kSetHead, appended.seq, appended.ordinal, entry.time_ms, id);
   const std::optional<std::string_view> client_id =
       entry.client_id.empty() ? std::nullopt : std::optional<std::string_view>(entry.client_id);
-  tx.execute(kInsert, id, appended.seq, entry.kind, appended.ordinal, entry.author, entry.device, client_id, entry.hash,
-             entry.time_ms, entry.body, entry.content);
+  tx.execute_later(kInsert, id, appended.seq, entry.kind, appended.ordinal, entry.author, entry.device, client_id, entry.hash,
+                   entry.time_ms, entry.body, entry.content);
   if (TIDEMARK_FAULT(drop_after_ack)) {
     tx.execute(kDropOne, id, appended.seq);
   }

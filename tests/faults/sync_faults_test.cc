@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "faulty_vfs.h"
-#include "storage/sqlite_fixture.h"
+#include "storage/database_fixture.h"
 
 namespace tidemark::faults {
 namespace {
@@ -21,7 +21,7 @@ using storage::Sql;
 using storage::Statement;
 using storage::Transaction;
 
-class SyncFaults : public storage::SqliteFixture {
+class SyncFaults : public storage::DatabaseFixture {
  protected:
   SyncFaults() { vfs_.install(); }
   ~SyncFaults() override {

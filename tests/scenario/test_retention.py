@@ -2,6 +2,7 @@
 
 TIDEMARK_TEST_OLD   how many old messages (default 20000)
 """
+import contextlib
 import os
 import re
 import sqlite3
@@ -11,22 +12,33 @@ import pytest
 
 from support.chat import all_messages, make_group
 from support.names import text, uniques
+from support.postgres import shared_postgres
 from support.rest import assert_success
-from support.server import rest_text
+from support.server import embedded, rest_text
 
 OLD = int(os.environ.get("TIDEMARK_TEST_OLD", "20000"))
 
 
 def grow_old(server, conversation_id, count):
     """Messages of long ago, put under the conversation's newest ones while no node runs. Gives the new head."""
-    with sqlite3.connect(server.directory / "tidemark.db") as db:
-        stream, head = db.execute("SELECT id, head FROM streams WHERE name = ?", [conversation_id]).fetchone()
-        db.execute("UPDATE entries SET time = 1000 WHERE stream = ?", [stream])
-        db.executemany(
-            "INSERT INTO entries (stream, seq, kind, ordinal, author, device, client_id, hash, time, body, content)"
-            " VALUES (?, ?, 0, ?, 'ghost', '', NULL, 0, 1000, '\"content_type\":\"text\"', 'bygone words')",
-            ((stream, head + i, head + i) for i in range(1, count + 1)))
-        db.execute("UPDATE streams SET head = head + ?, counted = counted + ? WHERE id = ?", [count, count, stream])
+    aged = "UPDATE entries SET time = 1000 WHERE stream = {0}"
+    added = ("INSERT INTO entries (stream, seq, kind, ordinal, author, device, client_id, hash, time, body, content)"
+             " {with_numbers} SELECT {0}, {1} + n, 0, {1} + n, 'ghost', '', NULL, 0, 1000, '\"content_type\":\"text\"',"
+             " 'bygone words' FROM {numbers}")
+    grown = "UPDATE streams SET head = head + {2}, counted = counted + {2} WHERE id = {0}"
+    find = f"SELECT id, head FROM streams WHERE name = '{conversation_id}'"
+    if embedded():
+        with contextlib.closing(sqlite3.connect(server.directory / "tidemark.db")) as db, db:
+            stream, head = db.execute(find).fetchone()
+            numbers = f"WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
+            for sql in (aged, added, grown):
+                db.execute(sql.format(stream, head, count, with_numbers=numbers, numbers="numbers"))
+    else:
+        database = server.settings["storage.url"]
+        stream, head = map(int, shared_postgres().query(database, find).split("|"))
+        for sql in (aged, added, grown):
+            shared_postgres().query(database, sql.format(stream, head, count, with_numbers="",
+                                                         numbers=f"generate_series(1, {count}) AS n"))
     return head + count
 
 

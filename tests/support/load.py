@@ -7,15 +7,15 @@ from support.chat import all_entries, all_messages, make_group
 from support.names import new_id, uniques
 from support.patience import within
 
-WINDOW = 8      # unanswered messages of one sender
+WINDOW = 8      # unanswered messages of one sender, mostly
 OVERLAP = 1000  # messages that are looked at again
 
 
 class Sender:
     """Sends numbered messages to one group, and each again with its id until it is acknowledged."""
 
-    def __init__(self, server, user, group, patience):
-        self.server, self.user, self.group, self.patience = server, user, group, patience
+    def __init__(self, server, user, group, patience, window):
+        self.server, self.user, self.group, self.patience, self.window = server, user, group, patience, window
         self.unanswered = {}     # id -> content, in the order of sending
         self.acknowledged = {}   # content -> seq
         self.count = 0
@@ -34,7 +34,7 @@ class Sender:
             for identifier, content in list(self.unanswered.items()):
                 await self.transmit(client, identifier, content)
             while self.unanswered or not self.stopping:
-                while len(self.unanswered) < WINDOW and not self.stopping:
+                while len(self.unanswered) < self.window and not self.stopping:
                     self.count += 1
                     identifier, content = new_id(), f"CANARY {self.user} {self.count}"
                     self.unanswered[identifier] = content
@@ -54,6 +54,9 @@ class Sender:
             for frame in list(client.inbox):
                 client.inbox.remove(frame)
                 if frame.get("code") == "unavailable":
+                    if self.window == 1:  # nothing behind it can overtake it
+                        await asyncio.sleep(0.05)
+                        await self.transmit(client, frame["id"], self.unanswered[frame["id"]])
                     continue
                 assert frame["type"] == "sent", frame
                 return frame
@@ -113,17 +116,18 @@ class Load:
 
     async with Load(server) as load: … faults …, load.check() when the server is up again …
     At the end everything has been acknowledged and the reader has all of it. `door` is what they connect through;
-    a connection without an answer for `patience` seconds is a failure.
+    a connection without an answer for `patience` seconds is a failure. `window` messages of a sender are under way at
+    once; with 1, a message that was answered with `unavailable` is sent again at once, before any other.
     """
 
-    def __init__(self, server, door=None, patience=10):
-        self.server, self.door, self.patience = server, door or server, patience
+    def __init__(self, server, door=None, patience=10, window=WINDOW):
+        self.server, self.door, self.patience, self.window = server, door or server, patience, window
         self.checked = {}  # group -> the seq behind which check() begins
 
     async def __aenter__(self):
         self.owner, *users = uniques("owner", "sender1", "sender2", "sender3", "sender4")
         self.groups = [make_group(self.server, self.owner, *users) for _ in range(2)]
-        self.senders = [Sender(self.door, user, self.groups[number % 2], self.patience)
+        self.senders = [Sender(self.door, user, self.groups[number % 2], self.patience, self.window)
                         for number, user in enumerate(users)]
         self.reader = Reader(self.door, self.owner)
         await self.reader.follow()

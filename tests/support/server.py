@@ -10,7 +10,7 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
-from support import rest, tokens
+from support import postgres, rest, tokens
 from support.client import Client
 from support.patience import patiently
 from support.raw import RawSocket, RawWebSocket
@@ -54,6 +54,18 @@ def free_port():
                 continue
 
 
+def embedded():
+    """Whether tests run on the embedded store: TIDEMARK_TEST_STORE is not "postgresql"."""
+    return os.environ.get("TIDEMARK_TEST_STORE") != "postgresql"
+
+
+def fresh_store(directory, settings):
+    """A file in the directory, or an empty database of this run's own PostgreSQL server."""
+    if not embedded() and "storage.url" not in settings:
+        return postgres.shared_postgres().fresh_database()
+    return f"sqlite:{directory}/tidemark.db"
+
+
 class Server:
     """One node. start() waits until it is ready; stop() drains it and checks its end; kill() is a crash.
 
@@ -81,7 +93,7 @@ class Server:
             "session.grpc_listen": "off",  # a test that wants to call switches it on
             "statesync.grpc_listen": "off",
             "statesync.metrics_listen": "off",
-            "storage.url": f"sqlite:{self.directory}/tidemark.db",
+            "storage.url": fresh_store(self.directory, settings or {}),
             "auth.hs256_secret": tokens.SECRET,
             **FAST,
             **(certificate.settings if certificate else {}),

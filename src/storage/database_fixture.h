@@ -1,7 +1,9 @@
-// For tests: an SQLite database in a directory of its own, a worker that asks it, and a writer that can be held up.
+// For tests: a database (an SQLite file in a directory of its own, memory, or PostgreSQL), a worker that asks it, and a
+// writer that can be held up.
 #pragma once
 
 #include <gtest/gtest.h>
+#include <libpq-fe.h>
 #include <stdlib.h>
 
 #include <filesystem>
@@ -14,6 +16,7 @@
 #include <vector>
 
 #include "core/worker_fixture.h"
+#include "storage/postgres_database.h"
 #include "storage/sqlite_database.h"
 
 namespace tidemark::storage {
@@ -78,15 +81,42 @@ class HeldWriter {
   std::thread thread_;
 };
 
-class SqliteFixture : public ::testing::Test {
+// An empty schema on the server that $TIDEMARK_TEST_POSTGRESQL names (script/test starts one), gone with this object.
+class PostgresSchema {
+ public:
+  static const char* server() { return std::getenv("TIDEMARK_TEST_POSTGRESQL"); }
+
+  explicit PostgresSchema(const std::string& name) : name_(name) { run("CREATE SCHEMA " + name_); }
+  PostgresSchema(const PostgresSchema&) = delete;
+  PostgresSchema& operator=(const PostgresSchema&) = delete;
+  ~PostgresSchema() { run("DROP SCHEMA " + name_ + " CASCADE"); }
+
+  std::string url() const { return std::string(server()) + "?options=-csearch_path%3D" + name_; }
+  // One statement over a connection of its own; the first value of its answer.
+  static std::string run(const std::string& sql) {
+    PGconn* const connection = PQconnectdb(server());
+    PGresult* const result = PQexec(connection, sql.c_str());
+    const ExecStatusType status = PQresultStatus(result);
+    EXPECT_TRUE(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) << sql << ": " << PQerrorMessage(connection);
+    std::string value = PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "";
+    PQclear(result);
+    PQfinish(connection);
+    return value;
+  }
+
+ private:
+  const std::string name_;
+};
+
+class DatabaseFixture : public ::testing::Test {
  protected:
-  SqliteFixture() {
+  DatabaseFixture() {
     std::string name = (std::filesystem::temp_directory_path() / "tidemark-sqlite-XXXXXX").string();
     EXPECT_NE(::mkdtemp(name.data()), nullptr);
     directory_ = name;
     workers_.start();
   }
-  ~SqliteFixture() override {
+  ~DatabaseFixture() override {
     if (database_) {
       database_->close();
     }
@@ -99,7 +129,20 @@ class SqliteFixture : public ::testing::Test {
 
   void open(SqliteOptions options) {
     metrics_ = std::make_unique<MetricRegistry>();
-    auto opened = open_sqlite(std::move(options), *metrics_);
+    use(open_sqlite(std::move(options), *metrics_));
+  }
+  // On a schema of its own; the test is skipped without a server.
+  void open_postgres(PostgresOptions options = {}) {
+    if (PostgresSchema::server() == nullptr) {
+      GTEST_SKIP() << "TIDEMARK_TEST_POSTGRESQL is not set";
+    }
+    schema_.emplace("tidemark_" + std::to_string(::getpid()) + "_" + std::to_string(++schemas_));
+    options.url = schema_->url();
+    options.alone = false;
+    metrics_ = std::make_unique<MetricRegistry>();
+    use(storage::open_postgres(std::move(options), *metrics_));
+  }
+  void use(Result<std::unique_ptr<Database>> opened) {
     ASSERT_TRUE(opened.ok()) << opened.error().text;
     database_ = std::move(*opened);
     ASSERT_TRUE(database_->write_now([](Transaction& tx) -> Status {
@@ -149,9 +192,11 @@ class SqliteFixture : public ::testing::Test {
     return metrics_->histogram("tidemark_commit_batch_size", "", {}).snapshot().counts;
   }
 
+  static inline int schemas_ = 0;
   SystemClock clock_;
   std::filesystem::path directory_;
   WorkerPool workers_{1, clock_};
+  std::optional<PostgresSchema> schema_;
   std::unique_ptr<MetricRegistry> metrics_;
   std::unique_ptr<Database> database_;
   std::vector<std::optional<Status>> answers_;

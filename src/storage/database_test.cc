@@ -1,30 +1,34 @@
-#include "storage/sqlite_database.h"
+// What every Database promises, on each of them.
+#include "storage/database.h"
 
 #include <gtest/gtest.h>
 
 #include <functional>
 #include <numeric>
 
-#include "storage/sqlite_fixture.h"
+#include "storage/database_fixture.h"
 
 namespace tidemark::storage {
 namespace {
 
-// What holds for a file and for memory.
-class SqliteDatabase : public SqliteFixture, public ::testing::WithParamInterface<bool> {
+enum class Kind : uint8_t { file, memory, postgres };
+
+class AnyDatabase : public DatabaseFixture, public ::testing::WithParamInterface<Kind> {
  protected:
-  SqliteDatabase() {
-    if (GetParam()) {
-      open_file();
-    } else {
-      open_memory();
+  void SetUp() override {
+    switch (GetParam()) {
+      case Kind::file: return open_file();
+      case Kind::memory: return open_memory();
+      case Kind::postgres: return open_postgres();
     }
   }
 };
-INSTANTIATE_TEST_SUITE_P(Of, SqliteDatabase, ::testing::Values(true, false),
-                         [](const auto& which) { return which.param ? "File" : "Memory"; });
+INSTANTIATE_TEST_SUITE_P(Of, AnyDatabase, ::testing::Values(Kind::file, Kind::memory, Kind::postgres),
+                         [](const auto& which) {
+                           return which.param == Kind::file ? "File" : which.param == Kind::memory ? "Memory" : "Postgres";
+                         });
 
-TEST_P(SqliteDatabase, CommitsWhatIsQueuedTogether) {
+TEST_P(AnyDatabase, CommitsWhatIsQueuedTogether) {
   const auto before = batches();
   {
     HeldWriter held(*database_);
@@ -43,7 +47,7 @@ TEST_P(SqliteDatabase, CommitsWhatIsQueuedTogether) {
   EXPECT_EQ(count_things(*database_), 100);
 }
 
-TEST_P(SqliteDatabase, CommitsTogetherWhatOneTurnAsksFor) {
+TEST_P(AnyDatabase, CommitsTogetherWhatOneTurnAsksFor) {
   const auto before = batches();
   submit(adding_many(1, 20));
   for (const auto& answer : answers()) {
@@ -52,7 +56,7 @@ TEST_P(SqliteDatabase, CommitsTogetherWhatOneTurnAsksFor) {
   EXPECT_EQ(batches()[5] - before[5], 1u);  // 17 to 32
 }
 
-TEST_P(SqliteDatabase, TakesOneMoreThanATurnGathers) {
+TEST_P(AnyDatabase, TakesOneMoreThanATurnGathers) {
   submit(adding_many(1, 33));
   for (const auto& answer : answers()) {
     EXPECT_TRUE(answer->ok());
@@ -60,7 +64,7 @@ TEST_P(SqliteDatabase, TakesOneMoreThanATurnGathers) {
   EXPECT_EQ(count_things(*database_), 33);
 }
 
-TEST_P(SqliteDatabase, AnswersInTheOrderOfTheQueue) {
+TEST_P(AnyDatabase, AnswersInTheOrderOfTheQueue) {
   {
     HeldWriter held(*database_);
     submit(adding_many(1, 50));
@@ -71,7 +75,7 @@ TEST_P(SqliteDatabase, AnswersInTheOrderOfTheQueue) {
   EXPECT_EQ(order_, expected);
 }
 
-TEST_P(SqliteDatabase, AnErrorUndoesItsClosureOnly) {
+TEST_P(AnyDatabase, AnErrorUndoesItsClosureOnly) {
   {
     HeldWriter held(*database_);
     submit({adding(1, "first"),
@@ -90,7 +94,7 @@ TEST_P(SqliteDatabase, AnErrorUndoesItsClosureOnly) {
   EXPECT_EQ(count_things(*database_), 2);
 }
 
-TEST_P(SqliteDatabase, AnErrorBeforeAnyChangeCostsTheOthersNothing) {
+TEST_P(AnyDatabase, AnErrorBeforeAnyChangeCostsTheOthersNothing) {
   int runs = 0;
   const Closure counted = [&runs](Transaction& tx) {
     ++runs;
@@ -108,7 +112,7 @@ TEST_P(SqliteDatabase, AnErrorBeforeAnyChangeCostsTheOthersNothing) {
   EXPECT_EQ(count_things(*database_), 2);
 }
 
-TEST_P(SqliteDatabase, AFailedConstraintLeavesTheRestOfTheBatchAlone) {
+TEST_P(AnyDatabase, AFailedConstraintLeavesTheRestOfTheBatchAlone) {
   {
     HeldWriter held(*database_);
     submit({adding(1, "same"),
@@ -127,7 +131,7 @@ TEST_P(SqliteDatabase, AFailedConstraintLeavesTheRestOfTheBatchAlone) {
   EXPECT_TRUE(database_->healthy());
 }
 
-TEST_P(SqliteDatabase, AFailedConstraintIsAConflict) {
+TEST_P(AnyDatabase, AFailedConstraintIsAConflict) {
   submit({adding(1, "same"), adding(2, "same"), adding(1, "other")});
   const auto all = answers();
   ASSERT_FALSE(all[1]->ok());
@@ -136,14 +140,14 @@ TEST_P(SqliteDatabase, AFailedConstraintIsAConflict) {
   EXPECT_EQ(all[2]->error().code, Code::conflict);  // PRIMARY KEY
 }
 
-TEST_P(SqliteDatabase, AReadSeesEveryAnsweredWrite) {
+TEST_P(AnyDatabase, AReadSeesEveryAnsweredWrite) {
   for (int64_t id = 1; id <= 200; ++id) {
     ASSERT_TRUE(database_->write_now(adding(id, "n" + std::to_string(id))).ok());
     ASSERT_EQ(count_things(*database_), id);
   }
 }
 
-TEST_P(SqliteDatabase, AnswersComeBackToTheWorkerThatAsked) {
+TEST_P(AnyDatabase, AnswersComeBackToTheWorkerThatAsked) {
   Worker* answered_on = nullptr;
   Result<int64_t> count = int64_t{-1};
   finish_on(workers_.at(0), [&]() -> Task<> {
@@ -158,7 +162,7 @@ TEST_P(SqliteDatabase, AnswersComeBackToTheWorkerThatAsked) {
   EXPECT_EQ(answered_on, &workers_.at(0));
 }
 
-TEST_P(SqliteDatabase, CloseAnswersWhatIsQueued) {
+TEST_P(AnyDatabase, CloseAnswersWhatIsQueued) {
   std::thread closing;
   {
     HeldWriter held(*database_);
@@ -171,7 +175,7 @@ TEST_P(SqliteDatabase, CloseAnswersWhatIsQueued) {
   closing.join();
 }
 
-TEST_P(SqliteDatabase, AnswersUnavailableAfterClose) {
+TEST_P(AnyDatabase, AnswersUnavailableAfterClose) {
   database_->close();
   database_->close();
   const Status written = database_->write_now(adding(1, "late"));
@@ -182,8 +186,9 @@ TEST_P(SqliteDatabase, AnswersUnavailableAfterClose) {
   EXPECT_EQ(count_things(*database_), -1);
 }
 
-TEST_P(SqliteDatabase, KeepsNullsIntegersAndTextsAsTheyAre) {
-  static constexpr Sql kMake{"CREATE TABLE kinds (i INTEGER, t TEXT, n TEXT, e TEXT, b INTEGER)"};
+TEST_P(AnyDatabase, KeepsNullsIntegersAndTextsAsTheyAre) {
+  static constexpr Sql kMake{"CREATE TABLE kinds (i INTEGER, t TEXT, n TEXT, e TEXT, b INTEGER)",
+                             "CREATE TABLE kinds (i BIGINT, t TEXT, n TEXT, e TEXT, b INTEGER)"};
   static constexpr Sql kAdd{"INSERT INTO kinds VALUES (?, ?, ?, ?, ?)"};
   static constexpr Sql kGet{"SELECT i, t, n, e, b FROM kinds"};
   const std::string odd("a\0b'\"\xc3\xa4", 7);
@@ -207,82 +212,54 @@ TEST_P(SqliteDatabase, KeepsNullsIntegersAndTextsAsTheyAre) {
   }).ok());
 }
 
-// Storage without threads: nothing happens between two steps.
-class SteppedSqlite : public ::testing::Test {
- protected:
-  SteppedSqlite() {
-    SqliteOptions options;
-    options.path = ":memory:";
-    options.stepper = &stepper_;
-    auto opened = open_sqlite(std::move(options), metrics_);
-    TIDEMARK_CHECK(opened.ok());
-    database_ = std::move(*opened);
-    TIDEMARK_CHECK(database_->write_now([](Transaction& tx) -> Status {
-      tx.execute(kCreateThings);
-      return {};
-    }).ok());
+TEST_P(AnyDatabase, KeepsBytesThatAreNoText) {
+  static constexpr Sql kMake{"CREATE TABLE pieces (state TEXT)", "CREATE TABLE pieces (state BYTEA)"};
+  static constexpr Sql kAdd{"INSERT INTO pieces VALUES (?)"};
+  static constexpr Sql kGet{"SELECT state FROM pieces"};
+  std::string bytes;
+  for (int i = 0; i < 512; ++i) {
+    bytes += static_cast<char>(i);
   }
-  ~SteppedSqlite() override {
-    while (stepper_.step(0)) {
-    }
-    worker_.step();  // whoever still waits has an answer and ends
-    database_->close();
+  ASSERT_TRUE(database_->write_now([&](Transaction& tx) -> Status {
+    tx.execute(kMake);
+    tx.execute(kAdd, Bytes{bytes});
+    return {};
+  }).ok());
+  ASSERT_TRUE(database_->read_now([&](Transaction& tx) -> Status {
+    Statement& rows = tx.query(kGet);
+    EXPECT_TRUE(rows.next());
+    EXPECT_EQ(rows.string(0), bytes);
+    return {};
+  }).ok());
+}
+
+// Who waits sees nothing, but what it asked to happen later has happened with the commit.
+TEST_P(AnyDatabase, WhatMayRunLaterIsCommittedWithTheRest) {
+  ASSERT_TRUE(database_->write_now([](Transaction& tx) -> Status {
+    tx.execute_later(kAddThing, 1, "later");
+    tx.execute(kAddThing, 2, "now");
+    tx.execute_later(kAddThing, 3, "last");
+    return {};
+  }).ok());
+  EXPECT_EQ(count_things(*database_), 3);
+}
+
+TEST_P(AnyDatabase, WhatMayRunLaterFailsItsClosureOnly) {
+  {
+    HeldWriter held(*database_);
+    submit({adding(1, "first"),
+            [](Transaction& tx) -> Status {
+              tx.execute_later(kAddThing, 2, "first");
+              return {};
+            },
+            adding(3, "last")});
   }
-
-  void ask(int64_t id) {
-    worker_.post([this, id] {
-      spawn([](SteppedSqlite& self, int64_t number) -> Task<> {
-        auto closure = adding(number, std::to_string(number));
-        const Status answer = co_await self.database_->write(std::move(closure));
-        self.answers_.push_back(answer.ok() ? number : -number);
-      }(*this, id));
-    });
-    worker_.step();
-  }
-
-  ManualClock clock_;
-  WorkerPool workers_{1, clock_};
-  Worker& worker_ = workers_.at(0);
-  MetricRegistry metrics_;
-  Stepper stepper_;
-  std::unique_ptr<Database> database_;
-  std::vector<int64_t> answers_;
-};
-
-TEST_F(SteppedSqlite, CommitsInOneStepAndAnswersInTheNext) {
-  ask(1);
-  ask(1);
-  ask(2);
-  worker_.step();
-  EXPECT_TRUE(answers_.empty());
-  EXPECT_TRUE(stepper_.step(0)) << "the batch";
-  worker_.step();
-  EXPECT_TRUE(answers_.empty());
-  EXPECT_TRUE(stepper_.step(0)) << "its answers";
-  worker_.step();
-  EXPECT_EQ(answers_, (std::vector<int64_t>{1, -1, 2}));
-  EXPECT_FALSE(stepper_.step(0));
+  const auto all = answers();
+  EXPECT_TRUE(all[0]->ok());
+  ASSERT_FALSE(all[1]->ok());
+  EXPECT_EQ(all[1]->error().code, Code::conflict);
+  EXPECT_TRUE(all[2]->ok());
   EXPECT_EQ(count_things(*database_), 2);
-}
-
-TEST_F(SteppedSqlite, TakesNoMoreIntoABatchThanItIsTold) {
-  stepper_.batch_jobs_max = 1;
-  ask(1);
-  ask(2);
-  stepper_.step(0);
-  stepper_.step(0);
-  worker_.step();
-  EXPECT_EQ(answers_, std::vector<int64_t>{1});
-}
-
-TEST_F(SteppedSqlite, MayAnswerBeforeTheTurnThatAskedHasEnded) {
-  stepper_.on_submit = [this] {
-    while (stepper_.step(0)) {
-    }
-  };
-  ask(1);
-  worker_.step();
-  EXPECT_EQ(answers_, std::vector<int64_t>{1});
 }
 
 }  // namespace

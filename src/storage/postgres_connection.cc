@@ -1,0 +1,419 @@
+#include "storage/postgres_connection.h"
+
+#include <poll.h>
+
+#include <charconv>
+
+#include "core/log.h"
+#include "storage/postgres_text.h"
+
+namespace tidemark::storage {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kOldestServer = 130000;  // pg_current_xact_id, pg_xact_status
+constexpr auto kBeyondStatement = std::chrono::milliseconds(500);  // the server's own limit comes first
+
+StatementFailed unreachable(std::string text) { return {fail(Code::unavailable, std::move(text)), kPostgresLost}; }
+
+// https://www.postgresql.org/docs/15/errcodes-appendix.html
+PostgresFailure failure_of(std::string_view state) {
+  if (state == "23505") {
+    return kPostgresConflict;
+  }
+  if (state == "40001" || state == "40P01" || state == "55P03") {
+    return kPostgresAgain;
+  }
+  if (state.starts_with("57P") || state.starts_with("08") || state == "25P03") {
+    return kPostgresLost;
+  }
+  return kPostgresOther;
+}
+
+constexpr Oid kBytea = 17;  // pg_type.dat
+
+std::string bytes_of(std::string_view hex) {
+  size_t size = 0;
+  unsigned char* const bytes = PQunescapeBytea(reinterpret_cast<const unsigned char*>(hex.data()), &size);
+  std::string result(reinterpret_cast<const char*>(bytes), bytes == nullptr ? 0 : size);
+  PQfreemem(bytes);
+  return result;
+}
+
+// Without the address and the names that libpq's text may hold beyond its first line.
+std::string first_line(const char* text) {
+  const std::string_view whole(text);
+  return std::string(whole.substr(0, whole.find('\n')));
+}
+
+}  // namespace
+
+// -- statements ------------------------------------------------------------------------------------------------------
+
+void PostgresStatement::begin_again() {
+  bound_ = 0;
+  row_ = -1;
+  ran_ = false;
+  result_.reset();
+  unescaped_.clear();
+}
+
+bool PostgresStatement::next() {
+  if (!ran_) {
+    ran_ = true;
+    connection_.run(*this);
+  }
+  unescaped_.clear();
+  if (result_ != nullptr && row_ + 1 < PQntuples(result_.get())) {
+    ++row_;
+    return true;
+  }
+  begin_again();
+  return false;
+}
+
+int64_t PostgresStatement::integer(int column) const {
+  const char* const digits = PQgetvalue(result_.get(), row_, column);
+  int64_t value = 0;
+  std::from_chars(digits, digits + PQgetlength(result_.get(), row_, column), value);
+  return value;
+}
+
+std::string_view PostgresStatement::text(int column) const {
+  const std::string_view stored(PQgetvalue(result_.get(), row_, column),
+                                static_cast<size_t>(PQgetlength(result_.get(), row_, column)));
+  if (PQftype(result_.get(), column) == kBytea) {
+    return unescaped_.emplace_back(bytes_of(stored));
+  }
+  return is_escaped(stored) ? std::string_view(unescaped_.emplace_back(unescape_text(stored))) : stored;
+}
+
+PostgresStatement::Value& PostgresStatement::value_at(int index) {
+  bound_ = std::max(bound_, static_cast<size_t>(index));
+  if (values_.size() < bound_) {
+    values_.resize(bound_);
+  }
+  Value& value = values_[static_cast<size_t>(index) - 1];
+  value.null = value.binary = false;
+  return value;
+}
+
+void PostgresStatement::bind(int index, int64_t value) { value_at(index).text = std::to_string(value); }
+
+void PostgresStatement::bind(int index, std::string_view value) {
+  if (needs_escape(value)) {
+    value_at(index).text = escape_text(value);
+  } else {
+    value_at(index).text.assign(value);
+  }
+}
+
+void PostgresStatement::bind_bytes(int index, std::string_view value) {
+  Value& bytes = value_at(index);
+  bytes.text.assign(value);
+  bytes.binary = true;
+}
+
+void PostgresStatement::bind_null(int index) { value_at(index).null = true; }
+
+// -- the connection --------------------------------------------------------------------------------------------------
+
+PostgresConnection::PostgresConnection(const PostgresOptions& options, std::chrono::milliseconds connect_limit)
+    : answer_limit_(options.statement_timeout + kBeyondStatement) {
+  connect(options, connect_limit);
+}
+
+PostgresConnection::~PostgresConnection() = default;
+
+void PostgresConnection::connect(const PostgresOptions& options, std::chrono::milliseconds limit) {
+  // Of two that name the same, the later one counts: what the URL says is never overwritten.
+  const char* const keys[] = {"keepalives_idle", "tcp_user_timeout", "fallback_application_name", "client_encoding",
+                              "dbname", nullptr};
+  const char* const values[] = {"10", "5000", "tidemark", "UTF8", options.url.c_str(), nullptr};
+  connection_.reset(PQconnectStartParams(keys, values, 1));
+  const bool in_time = finish_connecting(Clock::now() + limit);
+  if (lost()) {
+    const std::string why = !in_time ? "no answer in time"
+                            : connection_ ? first_line(PQerrorMessage(connection_.get())) : "out of memory";
+    throw unreachable("PostgreSQL cannot be reached: " + why);
+  }
+  PQsetNoticeProcessor(connection_.get(), [](void*, const char*) {}, nullptr);
+  if (PQserverVersion(connection_.get()) < kOldestServer) {
+    throw StatementFailed{fail(Code::unavailable, "PostgreSQL 13 or newer is needed"), kPostgresOther};
+  }
+  const char* const encoding = PQparameterStatus(connection_.get(), "server_encoding");
+  if (encoding == nullptr || std::string_view(encoding) != "UTF8") {
+    throw StatementFailed{fail(Code::unavailable, "the database must have the encoding UTF8: CREATE DATABASE … ENCODING "
+                                                  "'UTF8' TEMPLATE template0"), kPostgresOther};
+  }
+  if (PQsetnonblocking(connection_.get(), 1) != 0 || PQenterPipelineMode(connection_.get()) != 1) {
+    throw unreachable("PostgreSQL: no pipeline");
+  }
+  const std::string longest = std::to_string(options.statement_timeout.count());
+  run("SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),"
+      " set_config('idle_in_transaction_session_timeout', $3, false), set_config('synchronous_commit', $4, false)",
+      {longest, std::to_string(std::max<int64_t>(1, options.statement_timeout.count() / 4)), longest,
+       options.synchronous_commit ? "on" : "off"});
+}
+
+// https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-PQCONNECTSTARTPARAMS
+bool PostgresConnection::finish_connecting(Clock::time_point until) {
+  for (PostgresPollingStatusType wants = PGRES_POLLING_WRITING; !(connection_ == nullptr || PQstatus(connection_.get()) == CONNECTION_BAD);) {
+    pollfd descriptor{PQsocket(connection_.get()), static_cast<short>(wants == PGRES_POLLING_READING ? POLLIN : POLLOUT), 0};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
+    if (left.count() <= 0 || ::poll(&descriptor, 1, static_cast<int>(left.count())) == 0) {
+      connection_.reset();
+      return false;
+    }
+    wants = PQconnectPoll(connection_.get());
+    if (wants == PGRES_POLLING_OK || wants == PGRES_POLLING_FAILED) {
+      return true;
+    }
+  }
+  return true;
+}
+
+void PostgresConnection::begin_writing() {
+  transaction_id_.clear();
+  send_command("BEGIN");
+  send_command("SELECT pg_current_xact_id()", Awaited::transaction_id);
+}
+
+void PostgresConnection::begin_reading() { send_command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); }
+
+bool PostgresConnection::commit() {
+  send_command("COMMIT");
+  wait_for_answers();
+  return last_tag_ == "COMMIT";  // a transaction that failed before answers ROLLBACK
+}
+
+void PostgresConnection::commit_later() {
+  send_command("COMMIT");
+  if (PQpipelineSync(connection_.get()) != 1) {
+    raise_lost("sending");
+  }
+  awaited_.push_back({Awaited::end});
+  PQflush(connection_.get());
+}
+
+void PostgresConnection::rollback() {
+  try {
+    if (!awaited_.empty()) {
+      wait_for_answers();  // a failure among them would skip the ROLLBACK
+    }
+  } catch (const StatementFailed&) {
+  }
+  try {
+    if (!lost()) {
+      send_command("ROLLBACK");
+      wait_for_answers();
+    }
+  } catch (const StatementFailed&) {
+    connection_.reset();
+  }
+  end_closure();
+}
+
+std::string PostgresConnection::status_of(const std::string& transaction_id) {
+  return run("SELECT pg_xact_status($1::xid8)", {transaction_id});
+}
+
+void PostgresConnection::end_closure() { may_have_written_ = false; }
+
+Statement& PostgresConnection::prepare(const Sql& sql) {
+  auto& statement = statements_[&sql];
+  if (!statement) {
+    const std::string text = numbered_parameters(sql.postgres != nullptr ? sql.postgres : sql.common);
+    statement = std::make_unique<PostgresStatement>(*this, "s" + std::to_string(statements_.size()), text,
+                                                    !text.starts_with("SELECT"));
+  }
+  statement->begin_again();
+  may_have_written_ = may_have_written_ || statement->writes_;
+  return *statement;
+}
+
+void PostgresConnection::run(PostgresStatement& statement) {
+  send(statement);
+  wait_for_answers();
+}
+
+void PostgresConnection::run_later(Statement& statement) {
+  auto& mine = static_cast<PostgresStatement&>(statement);
+  mine.ran_ = true;
+  send(mine);
+}
+
+void PostgresConnection::send(PostgresStatement& statement) {
+  if (lost()) {
+    raise_lost("sending");
+  }
+  if (!statement.prepared_) {
+    if (PQsendPrepare(connection_.get(), statement.name_.c_str(), statement.sql_.c_str(), 0, nullptr) != 1) {
+      raise_lost("sending");
+    }
+    awaited_.push_back({Awaited::preparation, &statement});
+    statement.prepared_ = true;  // until an answer says that it is not
+  }
+  std::vector<const char*> values;
+  std::vector<int> lengths;
+  std::vector<int> formats;
+  for (size_t i = 0; i < statement.bound_; ++i) {
+    const PostgresStatement::Value& value = statement.values_[i];
+    values.push_back(value.null ? nullptr : value.text.c_str());
+    lengths.push_back(static_cast<int>(value.text.size()));
+    formats.push_back(value.binary ? 1 : 0);
+  }
+  if (PQsendQueryPrepared(connection_.get(), statement.name_.c_str(), static_cast<int>(values.size()), values.data(),
+                          lengths.data(), formats.data(), 0) != 1) {
+    raise_lost("sending");
+  }
+  awaited_.push_back({Awaited::query, &statement});
+}
+
+void PostgresConnection::send_command(const char* sql, Awaited::Kind kind) {
+  if (lost() || PQsendQueryParams(connection_.get(), sql, 0, nullptr, nullptr, nullptr, nullptr, 0) != 1) {
+    raise_lost("sending");
+  }
+  awaited_.push_back({kind});
+}
+
+std::string PostgresConnection::run(const std::string& sql, const std::vector<std::string>& values) {
+  std::vector<const char*> texts;
+  for (const std::string& value : values) {
+    texts.push_back(value.c_str());
+  }
+  if (lost() || PQsendQueryParams(connection_.get(), sql.c_str(), static_cast<int>(texts.size()), nullptr, texts.data(),
+                                  nullptr, nullptr, 0) != 1) {
+    raise_lost("sending");
+  }
+  awaited_.push_back({Awaited::value});
+  value_.clear();
+  wait_for_answers();
+  return value_;
+}
+
+// -- answers ---------------------------------------------------------------------------------------------------------
+
+void PostgresConnection::wait_for_answers() {
+  if (lost() || PQpipelineSync(connection_.get()) != 1) {
+    raise_lost("sending");
+  }
+  awaited_.push_back({Awaited::end});
+  failed_.reset();
+  const auto until = Clock::now() + answer_limit_;
+  while (!awaited_.empty()) {
+    PGresult* const result = next_result(until);
+    if (lost()) {
+      PQclear(result);
+      raise_lost("reading");
+    }
+    if (result == nullptr) {
+      awaited_.pop_front();  // all of one command
+      continue;
+    }
+    const bool end = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+    take(result, awaited_.front());
+    if (end) {
+      awaited_.pop_front();
+    }
+  }
+  if (failed_) {
+    throw StatementFailed(*failed_);
+  }
+}
+
+void PostgresConnection::take(PGresult* result, const Awaited& awaited) {
+  std::unique_ptr<PGresult, PostgresStatement::Clearer> owned(result);
+  switch (PQresultStatus(result)) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+      break;
+    case PGRES_PIPELINE_SYNC:
+      return;
+    default:
+      if (awaited.kind == Awaited::preparation) {
+        awaited.statement->prepared_ = false;
+      }
+      if (PQresultStatus(result) != PGRES_PIPELINE_ABORTED) {
+        note_failure(result);
+      }
+      return;
+  }
+  const auto first_value = [result] {
+    return PQntuples(result) > 0 && PQgetisnull(result, 0, 0) == 0 ? std::string(PQgetvalue(result, 0, 0)) : std::string();
+  };
+  switch (awaited.kind) {
+    case Awaited::query: {
+      const std::string_view rows(PQcmdTuples(result));
+      changed_rows_ = 0;
+      std::from_chars(rows.data(), rows.data() + rows.size(), changed_rows_);
+      awaited.statement->result_ = std::move(owned);
+      break;
+    }
+    case Awaited::transaction_id: transaction_id_ = first_value(); break;
+    case Awaited::value: value_ = first_value(); break;
+    case Awaited::command: last_tag_ = PQcmdStatus(result); break;
+    case Awaited::preparation:
+    case Awaited::end: break;
+  }
+}
+
+void PostgresConnection::note_failure(const PGresult* result) {
+  if (failed_) {
+    return;
+  }
+  const char* const said = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const std::string_view state = said == nullptr ? "" : said;
+  const PostgresFailure kind = failure_of(state);
+  Error error = fail(kind == kPostgresConflict ? Code::conflict : Code::unavailable);
+  if (kind == kPostgresOther) {
+    // The detail of a message may hold values, its primary line names tables and columns only.
+    const char* const message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    log_error("storage.statement_refused", {{"sqlstate", state}, {"why", message == nullptr ? "" : message}});
+    if (state.starts_with("42")) {
+      error = fail(Code::internal, "the tables of this database are not Tidemark's");
+    }
+  }
+  failed_ = StatementFailed{std::move(error), kind};
+}
+
+PGresult* PostgresConnection::next_result(Clock::time_point until) {
+  for (;;) {
+    if (PQflush(connection_.get()) < 0) {
+      raise_lost("sending");
+    }
+    if (PQisBusy(connection_.get()) == 0) {
+      return PQgetResult(connection_.get());
+    }
+    wait_readable(until);
+    if (PQconsumeInput(connection_.get()) == 0) {
+      raise_lost("reading");
+    }
+  }
+}
+
+void PostgresConnection::wait_readable(Clock::time_point until) {
+  pollfd descriptor{PQsocket(connection_.get()), POLLIN, 0};
+  for (;;) {
+    descriptor.events = static_cast<short>(POLLIN | (PQflush(connection_.get()) == 1 ? POLLOUT : 0));
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
+    if (left.count() <= 0) {
+      raise_lost("waiting", kPostgresSilent);
+    }
+    if (::poll(&descriptor, 1, static_cast<int>(left.count())) > 0 && (descriptor.revents & ~POLLOUT) != 0) {
+      return;
+    }
+  }
+}
+
+void PostgresConnection::raise_lost(const char* why, PostgresFailure kind) {
+  awaited_.clear();
+  if (connection_) {
+    log_warn("storage.connection_lost", {{"during", why}});
+  }
+  connection_.reset();
+  throw StatementFailed{fail(Code::unavailable), kind};
+}
+
+}  // namespace tidemark::storage

@@ -1,0 +1,157 @@
+// One PostgreSQL connection with its prepared statements, in pipeline mode. Used only by the files storage/postgres_*.
+//
+// Statements whose answer nobody needs at once (BEGIN, what run_later() was asked, COMMIT of a read) wait and travel with
+// the next one, so that they cost no way of their own to the server.
+//
+// Owner: one storage thread. Failures leave as StatementFailed; `native_code` says what kind it is (PostgresFailure).
+// A wait never takes longer than the given limit: after it the connection counts as lost.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "storage/database.h"
+
+namespace tidemark::storage {
+
+enum PostgresFailure : int {
+  kPostgresLost = 1,      // the connection broke
+  kPostgresSilent = 5,    // the server did not answer in time: the connection counts as lost
+  kPostgresConflict = 2,  // a unique index has the row already
+  kPostgresAgain = 3,     // a deadlock, a lock that was not to be had, a serialization failure: the same may work again
+  kPostgresOther = 4,
+};
+
+struct PostgresOptions {
+  std::string url;          // postgresql://…, as libpq takes it
+  int writers = 2;          // connections that write, a thread each
+  int readers = 2;          // connections that read, a thread each
+  std::chrono::milliseconds statement_timeout{2000};
+  bool synchronous_commit = true;
+  bool alone = true;        // no other node may use the database
+  size_t queue_jobs_max = 65536;  // beyond: `unavailable` at once
+  size_t batch_jobs_max = 256;    // closures in one transaction
+};
+
+class PostgresConnection;
+
+class PostgresStatement final : public Statement {
+ public:
+  PostgresStatement(PostgresConnection& connection, std::string name, std::string sql, bool writes)
+      : connection_(connection), name_(std::move(name)), sql_(std::move(sql)), writes_(writes) {}
+
+  bool next() override;
+  bool is_null(int column) const override { return PQgetisnull(result_.get(), row_, column) == 1; }
+  int64_t integer(int column) const override;
+  std::string_view text(int column) const override;
+  void bind(int index, int64_t value) override;
+  void bind(int index, std::string_view value) override;
+  void bind_bytes(int index, std::string_view value) override;
+  void bind_null(int index) override;
+
+ private:
+  friend class PostgresConnection;
+  struct Value {
+    std::string text;
+    bool null = false;
+    bool binary = false;
+  };
+  struct Clearer {
+    void operator()(PGresult* result) const { PQclear(result); }
+  };
+
+  void begin_again();  // forgets values and rows
+  Value& value_at(int index);
+
+  PostgresConnection& connection_;
+  const std::string name_;
+  const std::string sql_;
+  const bool writes_;
+  bool prepared_ = false;
+  std::vector<Value> values_;
+  size_t bound_ = 0;  // so many of them
+  std::unique_ptr<PGresult, Clearer> result_;
+  int row_ = -1;
+  bool ran_ = false;
+  mutable std::deque<std::string> unescaped_;  // texts of the current row that were stored in another form
+};
+
+class PostgresConnection final : public Transaction {
+ public:
+  static constexpr std::chrono::milliseconds kConnectLimit{2000};
+
+  // Throws StatementFailed when the server cannot be reached within the limit, or refuses.
+  explicit PostgresConnection(const PostgresOptions& options, std::chrono::milliseconds connect_limit = kConnectLimit);
+  ~PostgresConnection() override;
+
+  void begin_writing();  // with the first statement; asks for the transaction's number, too
+  void begin_reading();  // one snapshot for all that is read
+  // Waits for all that was sent; after it the transaction has a number.
+  void settle() {
+    if (!awaited_.empty()) {
+      wait_for_answers();
+    }
+  }
+  // Returns when the server has committed. `false`: it rolled back instead.
+  bool commit();
+  void commit_later();   // after reading: the answer is taken with that of the next statement
+  void rollback();       // never throws; a connection that cannot is lost
+  // The number of the transaction that begin_writing() began; empty: not known yet.
+  const std::string& transaction_id() const { return transaction_id_; }
+
+  // What became of a transaction: "committed", "aborted", "in progress", or nothing when the server does not know.
+  std::string status_of(const std::string& transaction_id);
+
+  void end_closure();  // rows and values that the closure used may be forgotten
+  bool may_have_written() const { return may_have_written_; }
+  bool lost() const { return PQstatus(connection_.get()) != CONNECTION_OK; }
+  // One statement that is not kept, and waits for it; the first column of the first row.
+  std::string run(const std::string& sql, const std::vector<std::string>& values = {});
+
+ protected:
+  Statement& prepare(const Sql& sql) override;
+  int64_t changed_rows() override { return changed_rows_; }
+  void run_later(Statement& statement) override;
+
+ private:
+  friend class PostgresStatement;
+  struct Closer {
+    void operator()(PGconn* connection) const { PQfinish(connection); }
+  };
+  // What an answer belongs to.
+  struct Awaited {
+    enum Kind : uint8_t { command, preparation, query, transaction_id, value, end } kind;
+    PostgresStatement* statement = nullptr;
+  };
+
+  void connect(const PostgresOptions& options, std::chrono::milliseconds limit);
+  bool finish_connecting(std::chrono::steady_clock::time_point until);
+  void run(PostgresStatement& statement);
+  void send(PostgresStatement& statement);
+  void send_command(const char* sql, Awaited::Kind kind = Awaited::command);
+  void wait_for_answers();
+  void take(PGresult* result, const Awaited& awaited);
+  PGresult* next_result(std::chrono::steady_clock::time_point until);
+  void wait_readable(std::chrono::steady_clock::time_point until);
+  [[noreturn]] void raise_lost(const char* why, PostgresFailure kind = kPostgresLost);
+  void note_failure(const PGresult* result);
+
+  const std::chrono::milliseconds answer_limit_;
+  std::unique_ptr<PGconn, Closer> connection_;
+  std::unordered_map<const Sql*, std::unique_ptr<PostgresStatement>> statements_;
+  std::deque<Awaited> awaited_;
+  std::string transaction_id_;
+  std::string value_;
+  std::string last_tag_;  // of the last command
+  std::optional<StatementFailed> failed_;  // the first failure among the answers that are being taken
+  int64_t changed_rows_ = 0;
+  bool may_have_written_ = false;
+};
+
+}  // namespace tidemark::storage

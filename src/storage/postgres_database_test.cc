@@ -1,0 +1,228 @@
+// What is PostgreSQL's own: lost connections, timeouts, writers that meet, one node alone.
+#include "storage/postgres_database.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <latch>
+
+#include "storage/database_fixture.h"
+
+namespace tidemark::storage {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr Sql kRename{"UPDATE things SET name = ? WHERE id = ?"};
+constexpr Sql kFind{"SELECT id FROM things WHERE name = ?"};
+constexpr Sql kSleep{"SELECT pg_sleep(?)"};
+constexpr Sql kWrong{"SELECT nothing FROM nowhere"};
+constexpr Sql kCut{"SELECT pg_terminate_backend(pg_backend_pid())"};
+
+class PostgresDatabase : public DatabaseFixture {
+ protected:
+  void SetUp() override {
+    if (PostgresSchema::server() == nullptr) {
+      GTEST_SKIP() << "TIDEMARK_TEST_POSTGRESQL is not set";
+    }
+  }
+  ~PostgresDatabase() override {
+    if (database_) {
+      database_->close();
+    }
+    two_.stop_and_join();
+  }
+  // Runs each closure on a worker of its own, and so over a connection of its own; their answers.
+  std::vector<Status> run_beside(std::vector<Closure> closures) {
+    two_.start();
+    std::vector<std::promise<Status>> promises(closures.size());
+    for (size_t i = 0; i < closures.size(); ++i) {
+      run_on(two_.at(static_cast<int>(i)), [&, i] { spawn(answer(closures[i], promises[i])); });
+    }
+    std::vector<Status> answers;
+    for (auto& promise : promises) {
+      answers.push_back(promise.get_future().get());
+    }
+    return answers;
+  }
+  Task<> answer(Closure closure, std::promise<Status>& promise) {
+    Status status = co_await database_->write(std::move(closure));
+    promise.set_value(std::move(status));
+  }
+  // Every connection to the schema's server but the one that asks.
+  void cut_all() {
+    PostgresSchema::run("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                        " AND backend_type = 'client backend'");
+  }
+  // The guard notices by itself; until then calls answer `unavailable`.
+  void await_healthy() {
+    while (!database_->healthy()) {
+      std::this_thread::yield();
+    }
+  }
+
+  WorkerPool two_{2, clock_};
+};
+
+TEST_F(PostgresDatabase, ConnectionsThatWereCutAreMadeAgain) {
+  ASSERT_NO_FATAL_FAILURE(open_postgres());
+  for (int64_t id = 1; id <= 10; ++id) {
+    cut_all();
+    Status stored = database_->write_now(adding(id));
+    while (!stored.ok()) {
+      ASSERT_EQ(stored.error().code, Code::unavailable);
+      await_healthy();
+      stored = database_->write_now(adding(id));
+      if (!stored.ok() && stored.error().code == Code::conflict) {
+        break;  // `unavailable` means that it may have been stored
+      }
+    }
+    int64_t count = count_things(*database_);
+    while (count < 0) {
+      await_healthy();
+      count = count_things(*database_);
+    }
+    EXPECT_EQ(count, id);
+  }
+}
+
+TEST_F(PostgresDatabase, AClosureWhoseConnectionBreaksRunsAgainOverANewOne) {
+  ASSERT_NO_FATAL_FAILURE(open_postgres());
+  int runs = 0;
+  const Status stored = database_->write_now([&runs](Transaction& tx) -> Status {
+    tx.execute(kAddThing, 1, "thing");
+    if (++runs == 1) {
+      tx.execute(kCut);
+    }
+    return {};
+  });
+  EXPECT_TRUE(stored.ok());
+  EXPECT_EQ(runs, 2);
+  await_healthy();
+  EXPECT_EQ(count_things(*database_), 1);
+}
+
+TEST_F(PostgresDatabase, TwoThatLockEachOtherBothEndWell) {
+  ASSERT_NO_FATAL_FAILURE(open_postgres());
+  ASSERT_TRUE(database_->write_now(adding(1, "one")).ok());
+  ASSERT_TRUE(database_->write_now(adding(2, "two")).ok());
+  std::latch both(2);
+  std::atomic<int> runs = 0;
+  const auto renaming = [&](int64_t first, int64_t second) -> Closure {
+    return [&, first, second](Transaction& tx) -> Status {
+      tx.execute(kRename, "by " + std::to_string(first), first);
+      if (++runs <= 2) {
+        both.arrive_and_wait();
+      }
+      tx.execute(kRename, "also by " + std::to_string(first), second);
+      return {};
+    };
+  };
+  for (const Status& status : run_beside({renaming(1, 2), renaming(2, 1)})) {
+    EXPECT_TRUE(status.ok());
+  }
+  EXPECT_GE(runs.load(), 3) << "one of them had to run again";
+}
+
+TEST_F(PostgresDatabase, WhoComesSecondSeesWhatTheFirstHasMade) {
+  ASSERT_NO_FATAL_FAILURE(open_postgres());
+  std::latch both(2);
+  std::atomic<int> looks = 0;
+  std::atomic<int> found = 0;
+  const auto finding_or_making = [&](int64_t id) -> Closure {
+    return [&, id](Transaction& tx) -> Status {
+      const bool there = tx.query(kFind, "the only one").next();
+      if (++looks <= 2) {
+        both.arrive_and_wait();
+      }
+      if (there) {
+        ++found;
+        return {};
+      }
+      return add_thing(tx, id, "the only one");
+    };
+  };
+  for (const Status& status : run_beside({finding_or_making(1), finding_or_making(2)})) {
+    EXPECT_TRUE(status.ok());
+  }
+  EXPECT_EQ(found.load(), 1);
+  EXPECT_EQ(count_things(*database_), 1);
+}
+
+TEST_F(PostgresDatabase, AStatementThatTakesTooLongIsUnavailableAndHarmsNoOther) {
+  PostgresOptions options;
+  options.statement_timeout = std::chrono::milliseconds(100);
+  ASSERT_NO_FATAL_FAILURE(open_postgres(options));
+  const auto slept = database_->write_now([](Transaction& tx) -> Status {
+    tx.execute(kSleep, 60);
+    return {};
+  });
+  ASSERT_FALSE(slept.ok());
+  EXPECT_EQ(slept.error().code, Code::unavailable);
+  EXPECT_TRUE(database_->write_now(adding(1)).ok());
+  EXPECT_TRUE(database_->healthy());
+}
+
+TEST_F(PostgresDatabase, AMistakeInAStatementIsInternalAndHarmsNoOther) {
+  ASSERT_NO_FATAL_FAILURE(open_postgres());
+  const auto wrong = database_->read_now([](Transaction& tx) -> Status {
+    tx.query(kWrong).next();
+    return {};
+  });
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_EQ(wrong.error().code, Code::internal);
+  EXPECT_THAT(wrong.error().text, Not(HasSubstr("nowhere")));
+  EXPECT_EQ(count_things(*database_), 0);
+}
+
+TEST_F(PostgresDatabase, ADatabaseIsForOneNodeAlone) {
+  ASSERT_NO_FATAL_FAILURE(open_postgres());
+  // Advisory locks belong to the whole database, and other tests run in it, too.
+  const std::string name = "tidemark_alone_" + std::to_string(::getpid());
+  PostgresSchema::run("CREATE DATABASE " + name);
+  std::string url(PostgresSchema::server());
+  url.replace(url.rfind('/') + 1, std::string::npos, name);
+  PostgresOptions options;
+  options.url = url;
+  MetricRegistry metrics;
+  {
+    auto first = storage::open_postgres(options, metrics);
+    ASSERT_TRUE(first.ok()) << first.error().text;
+    MetricRegistry others;
+    auto second = storage::open_postgres(options, others);
+    ASSERT_FALSE(second.ok());
+    EXPECT_THAT(second.error().text, HasSubstr("another node uses this database"));
+  }
+  MetricRegistry others;
+  EXPECT_TRUE(storage::open_postgres(options, others).ok()) << "the first one has gone";
+  PostgresSchema::run("DROP DATABASE " + name + " WITH (FORCE)");
+}
+
+TEST_F(PostgresDatabase, AServerThatIsNotThereIsNamedWithoutThePassword) {
+  PostgresOptions options;
+  options.url = "postgresql://somebody:geheim@127.0.0.1:1/nowhere";
+  MetricRegistry metrics;
+  const auto opened = storage::open_postgres(options, metrics);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, Code::unavailable);
+  EXPECT_THAT(opened.error().text, HasSubstr("PostgreSQL cannot be reached"));
+  EXPECT_THAT(opened.error().text, Not(HasSubstr("geheim")));
+}
+
+TEST_F(PostgresDatabase, ADatabaseThatIsNotUtf8IsRefused) {
+  ASSERT_NO_FATAL_FAILURE(open_postgres());
+  const std::string name = "tidemark_ascii_" + std::to_string(::getpid());
+  PostgresSchema::run("CREATE DATABASE " + name + " ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+  PostgresOptions options;
+  options.url = PostgresSchema::server();
+  options.url.replace(options.url.rfind('/') + 1, std::string::npos, name);
+  MetricRegistry metrics;
+  const auto opened = storage::open_postgres(options, metrics);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_THAT(opened.error().text, HasSubstr("UTF8"));
+  PostgresSchema::run("DROP DATABASE " + name + " WITH (FORCE)");
+}
+
+}  // namespace
+}  // namespace tidemark::storage

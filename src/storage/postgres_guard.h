@@ -1,0 +1,48 @@
+// PostgresGuard: whether PostgreSQL can be used now, and that nobody else uses the database. Used only by the files
+// storage/postgres_*.
+//
+// A circuit breaker: after a failure every call is refused at once, until a thread of its own has got an answer from the
+// server; it asks immediately, then every second. The same connection holds the lock of a database that one node alone
+// may use; without the lock nothing is allowed.
+//
+// Owner: good() and note_failure() from any thread.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "storage/postgres_connection.h"
+
+namespace tidemark::storage {
+
+class PostgresGuard {
+ public:
+  explicit PostgresGuard(const PostgresOptions& options) : options_(options) {}
+  ~PostgresGuard() { stop(); }
+
+  // Connects, takes the lock, begins to watch. `unavailable`: the server does not answer, or another node has the lock.
+  Status start();
+  void stop();
+
+  bool good() const { return good_.load(); }
+  void note_failure();
+
+ private:
+  void watch();
+  void probe();  // throws StatementFailed
+  bool take_lock();
+
+  const PostgresOptions& options_;
+  std::unique_ptr<PostgresConnection> connection_;  // the watching thread's
+  std::atomic<bool> good_{false};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool asked_ = false;     // guarded by mutex_
+  bool stopping_ = false;  // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace tidemark::storage

@@ -1,0 +1,207 @@
+#include "storage/postgres_writer.h"
+
+#include <thread>
+
+#include "core/log.h"
+
+namespace tidemark::storage {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kTries = 5;  // of one closure by itself
+constexpr auto kAfterCollision = std::chrono::milliseconds(5);
+// From the COMMIT on: with the last attempt to connect, whoever waits has an answer within about five seconds.
+constexpr auto kFindOutWithin = std::chrono::seconds(4);
+constexpr auto kConnectToFindOut = std::chrono::milliseconds(1000);
+constexpr auto kBetweenQuestions = std::chrono::milliseconds(50);
+
+}  // namespace
+
+PostgresWriter::PostgresWriter(const PostgresOptions& options, PostgresGuard& guard, MetricRegistry& metrics)
+    : options_(options),
+      guard_(guard),
+      queue_(options.queue_jobs_max),
+      commit_seconds_(metrics.histogram("tidemark_commit_seconds", "Time of one COMMIT with its fsync.",
+                                        exponential_bounds(0.0001, 2, 16))),
+      batch_jobs_(metrics.histogram("tidemark_commit_batch_size", "Closures committed together.",
+                                    exponential_bounds(1, 2, 11))),
+      failed_batches_(metrics.counter("tidemark_commit_failures_total", "Batches that could not be committed.")) {}
+
+void PostgresWriter::loop() {
+  std::vector<Job*> jobs;
+  for (;;) {
+    queue_.take(jobs, options_.batch_jobs_max, 1, [] {});
+    if (jobs.empty()) {
+      return;
+    }
+    if (guard_.good()) {
+      run_batch(jobs);
+    } else {
+      refuse(jobs);
+    }
+    JobRunner::finish(jobs);
+  }
+}
+
+void PostgresWriter::refuse(std::span<Job* const> jobs) {
+  for (Job* const job : jobs) {
+    JobRunner::set_status(*job, fail(Code::unavailable));
+  }
+}
+
+void PostgresWriter::run_batch(std::span<Job* const> jobs) {
+  if (jobs.size() == 1) {
+    run_apart(jobs);
+    return;
+  }
+  Outcome outcome = run_together(jobs);
+  if (outcome == Outcome::lost) {
+    outcome = run_together(jobs);  // over a new connection
+  }
+  switch (outcome) {
+    case Outcome::done: return;
+    case Outcome::lost:
+    case Outcome::silent:
+    case Outcome::unknown:
+      failed_batches_.add();
+      refuse(jobs);
+      return;
+    default: run_apart(jobs);
+  }
+}
+
+void PostgresWriter::run_apart(std::span<Job* const> jobs) {
+  for (Job* const& job : jobs) {
+    switch (run_alone(*job)) {
+      case Outcome::done: break;
+      case Outcome::failed:
+      case Outcome::again:
+      case Outcome::conflict:
+      case Outcome::apart:
+        failed_batches_.add();
+        JobRunner::set_status(*job, failure_);
+        break;
+      case Outcome::lost:
+      case Outcome::silent:
+      case Outcome::unknown:
+        failed_batches_.add();
+        refuse({&job, 1});
+    }
+  }
+}
+
+PostgresWriter::Outcome PostgresWriter::run_alone(Job& job) {
+  Job* const one = &job;
+  Outcome outcome = Outcome::lost;
+  int conflicts = 0;
+  int losses = 0;
+  for (int attempt = 1; attempt <= kTries; ++attempt) {
+    outcome = run_together({&one, 1});
+    if (outcome == Outcome::again) {
+      std::this_thread::sleep_for(kAfterCollision * attempt);
+    } else if (!(outcome == Outcome::conflict && ++conflicts == 1) && !(outcome == Outcome::lost && ++losses == 1)) {
+      break;
+    }
+  }
+  return outcome;
+}
+
+PostgresWriter::Outcome PostgresWriter::run_together(std::span<Job* const> jobs) {
+  if (!connect()) {
+    return Outcome::silent;
+  }
+  committing_.reset();
+  try {
+    return run_closures(jobs);
+  } catch (const StatementFailed& failed) {
+    return outcome_of(failed, jobs.size() == 1);
+  }
+}
+
+PostgresWriter::Outcome PostgresWriter::run_closures(std::span<Job* const> jobs) {
+  connection_->begin_writing();
+  for (Job* const job : jobs) {
+    Status status = JobRunner::run(*job, *connection_);
+    const bool leftovers = !status.ok() && connection_->may_have_written();
+    connection_->end_closure();
+    JobRunner::set_status(*job, std::move(status));
+    if (leftovers) {
+      connection_->rollback();
+      return jobs.size() == 1 ? Outcome::done : Outcome::apart;
+    }
+  }
+  connection_->settle();
+  committing_ = Clock::now();
+  if (!connection_->commit()) {
+    failure_ = fail(Code::unavailable);
+    return Outcome::apart;
+  }
+  commit_seconds_.observe(std::chrono::duration<double>(Clock::now() - *committing_).count());
+  batch_jobs_.observe(static_cast<double>(jobs.size()));
+  return Outcome::done;
+}
+
+PostgresWriter::Outcome PostgresWriter::outcome_of(const StatementFailed& failed, bool alone) {
+  const bool silent = failed.native_code == kPostgresSilent;
+  if (silent) {
+    guard_.note_failure();
+  }
+  if (silent || failed.native_code == kPostgresLost) {
+    if (committing_) {
+      return find_out();
+    }
+    connection_.reset();
+    return silent ? Outcome::silent : Outcome::lost;
+  }
+  connection_->rollback();
+  failure_ = failed.error;
+  if (!alone) {
+    return Outcome::apart;
+  }
+  switch (failed.native_code) {
+    case kPostgresAgain: return Outcome::again;
+    case kPostgresConflict: return Outcome::conflict;
+    default: return Outcome::failed;
+  }
+}
+
+// COMMIT was sent and no answer came.
+PostgresWriter::Outcome PostgresWriter::find_out() {
+  const std::string transaction = connection_->transaction_id();
+  connection_.reset();
+  for (const Clock::time_point until = *committing_ + kFindOutWithin; Clock::now() < until;
+       std::this_thread::sleep_for(kBetweenQuestions)) {
+    try {
+      if (connection_ == nullptr || connection_->lost()) {
+        connection_ = std::make_unique<PostgresConnection>(options_, kConnectToFindOut);
+      }
+      const std::string status = connection_->status_of(transaction);
+      if (status == "committed" || status == "aborted") {
+        log_info("storage.commit_resolved", {{"transaction", status}});
+        return status == "committed" ? Outcome::done : Outcome::lost;
+      }
+    } catch (const StatementFailed&) {
+      connection_.reset();
+    }
+  }
+  guard_.note_failure();
+  log_error("storage.commit_unknown");
+  return Outcome::unknown;
+}
+
+bool PostgresWriter::connect() {
+  if (connection_ != nullptr && !connection_->lost()) {
+    return true;
+  }
+  try {
+    connection_ = std::make_unique<PostgresConnection>(options_);
+    return true;
+  } catch (const StatementFailed&) {
+    connection_.reset();
+    guard_.note_failure();  // which says why
+    return false;
+  }
+}
+
+}  // namespace tidemark::storage

@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -71,6 +72,17 @@ struct StreamSocket::Tls {
     }
     SSL_set_accept_state(ssl);
   }
+  Tls(SSL_CTX* context, int descriptor, const std::string& host) : Tls(context, descriptor) {
+    if (over == Outcome::failed) {
+      return;
+    }
+    SSL_set_connect_state(ssl);
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    const bool is_address = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1;
+    if (!is_address && (SSL_set1_host(ssl, host.c_str()) != 1 || SSL_set_tlsext_host_name(ssl, host.c_str()) != 1)) {
+      over = Outcome::failed;  // never without the check
+    }
+  }
   ~Tls() { SSL_free(ssl); }
   Tls(const Tls&) = delete;
   Tls& operator=(const Tls&) = delete;
@@ -97,6 +109,9 @@ StreamSocket::StreamSocket(Tcp socket) : socket_(std::move(socket)) {}
 
 StreamSocket::StreamSocket(Tcp socket, const TlsContext& context)
     : socket_(std::move(socket)), tls_(std::make_unique<Tls>(context.native(), socket_.native_handle())) {}
+
+StreamSocket::StreamSocket(Tcp socket, const TlsContext& context, const std::string& host)
+    : socket_(std::move(socket)), tls_(std::make_unique<Tls>(context.native(), socket_.native_handle(), host)) {}
 
 StreamSocket::StreamSocket(StreamSocket&&) noexcept = default;
 

@@ -1,4 +1,4 @@
-// StreamSocket: a connected TCP socket on its worker, in the clear or as the server's side of TLS.
+// StreamSocket: a connected TCP socket on its worker, in the clear or as one side of TLS.
 //
 // Owner: the worker of the socket's io_context. Moves from the HTTP connection that read the upgrade to the WebSocket;
 // no wait may be pending then. Readiness style: wait, then try; no buffer is held between two calls, but for a record
@@ -14,6 +14,7 @@
 #include <boost/asio/post.hpp>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -39,7 +40,9 @@ class StreamSocket {
 
   // Non-blocking sockets.
   explicit StreamSocket(Tcp socket);
-  StreamSocket(Tcp socket, const TlsContext& context);
+  StreamSocket(Tcp socket, const TlsContext& context);  // the server's side
+  // The client's side: the handshake fails unless the server's certificate is for this host, a name or an address.
+  StreamSocket(Tcp socket, const TlsContext& context, const std::string& host);
   StreamSocket(StreamSocket&& other) noexcept;
   StreamSocket& operator=(StreamSocket&&) = delete;
   ~StreamSocket();

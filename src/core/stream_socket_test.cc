@@ -3,67 +3,26 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/certificate_fixture.h"
+
 namespace tidemark {
 namespace {
 
 using boost::asio::ip::tcp;
 using Outcome = StreamSocket::Outcome;
-
-// A self-signed certificate and its key in a directory of its own; the chain repeats the certificate `chain` times.
-class CertificateFiles {
- public:
-  explicit CertificateFiles(int chain = 0) {
-    std::string name = (std::filesystem::temp_directory_path() / "tidemark-tls-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(name.data()), nullptr);
-    directory_ = name;
-    EVP_PKEY* const pair = EVP_EC_gen("P-256");
-    X509* const made = X509_new();
-    ASN1_INTEGER_set(X509_get_serialNumber(made), 1);
-    X509_gmtime_adj(X509_getm_notBefore(made), 0);
-    X509_gmtime_adj(X509_getm_notAfter(made), 3600);
-    X509_set_pubkey(made, pair);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(made), "CN", MBSTRING_ASC,
-                               reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
-    X509_set_issuer_name(made, X509_get_subject_name(made));
-    X509_sign(made, pair, EVP_sha256());
-    FILE* file = std::fopen(certificate().c_str(), "w");
-    for (int i = 0; i <= chain; ++i) {
-      PEM_write_X509(file, made);
-    }
-    std::fclose(file);
-    file = std::fopen(key().c_str(), "w");
-    PEM_write_PrivateKey(file, pair, nullptr, nullptr, 0, nullptr, nullptr);
-    std::fclose(file);
-    X509_free(made);
-    EVP_PKEY_free(pair);
-  }
-  ~CertificateFiles() { std::filesystem::remove_all(directory_); }
-
-  std::string certificate() const { return directory_ + "/cert.pem"; }
-  std::string key() const { return directory_ + "/key.pem"; }
-
- private:
-  std::string directory_;
-};
 
 // The server's end is a StreamSocket, the client's end a plain non-blocking descriptor with OpenSSL on it or not.
 class StreamSocketTest : public ::testing::Test {
@@ -96,7 +55,7 @@ class StreamSocketTest : public ::testing::Test {
   }
 
   void connect_tls(int chain = 0, int receive_buffer = 64 * 1024) {
-    const CertificateFiles files(chain);
+    const CertificateFiles files({.chain = chain});
     const auto context = TlsContext::make(files.certificate(), files.key());
     ASSERT_TRUE(context.ok()) << context.error().text;
     connect(context->get(), receive_buffer);
@@ -351,6 +310,57 @@ TEST_F(StreamSocketTest, AnHttpRequestInTheClearIsToldApart) {
   EXPECT_EQ(server_->write_some("HTTP/1.1 400").bytes, 12u);
   SSL_free(std::exchange(client_ssl_, nullptr));
   EXPECT_EQ(client_gets(12), "HTTP/1.1 400");
+}
+
+// Both sides are ours.
+class ClientSide : public StreamSocketTest {
+ protected:
+  // Connects as a client that trusts `trusted` and wants to speak to `host`; says what it read, or why it could not.
+  std::string hears(const CertificateFiles& trusted, const std::string& host) {
+    tcp::acceptor acceptor(io_, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
+    tcp::socket near(io_);
+    near.connect(acceptor.local_endpoint());
+    tcp::socket far = acceptor.accept();
+    near.non_blocking(true);
+    far.non_blocking(true);
+    const auto server_context = TlsContext::make(shown_.certificate(), shown_.key());
+    const auto client_context = TlsContext::make_client(trusted.certificate());
+    StreamSocket server(std::move(far), **server_context);
+    StreamSocket client(std::move(near), **client_context, host);
+    char buffer[64];
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    bool written = false;
+    while (std::chrono::steady_clock::now() < end) {
+      const StreamSocket::Moved got = client.read_some(buffer);
+      if (got.outcome == Outcome::moved) {
+        return {buffer, got.bytes};
+      }
+      if (got.outcome == Outcome::failed) {
+        return std::string(tls_failure());
+      }
+      char ignored = 0;
+      server.read_some({&ignored, 1});
+      written = written || server.write_some("hello").outcome == Outcome::moved;
+    }
+    return "nothing";
+  }
+
+  const CertificateFiles shown_{{.alternative_names = "DNS:redis.example,IP:127.0.0.1"}};
+};
+
+TEST_F(ClientSide, SpeaksToAServerWhoseCertificateIsForItsHost) {
+  EXPECT_EQ(hears(shown_, "redis.example"), "hello");
+  EXPECT_EQ(hears(shown_, "127.0.0.1"), "hello");
+}
+
+TEST_F(ClientSide, RefusesACertificateForAnotherHost) {
+  EXPECT_EQ(hears(shown_, "other.example"), "certificate verify failed");
+  EXPECT_EQ(hears(shown_, "127.0.0.2"), "certificate verify failed");
+}
+
+TEST_F(ClientSide, RefusesACertificateThatNobodyItTrustsHasSigned) {
+  const CertificateFiles other({.alternative_names = "DNS:redis.example"});
+  EXPECT_EQ(hears(other, "redis.example"), "certificate verify failed");
 }
 
 TEST_F(StreamSocketTest, SaysWhichFileIsWrong) {

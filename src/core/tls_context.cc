@@ -35,6 +35,7 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* chosen_si
   return SSL_TLSEXT_ERR_OK;
 }
 
+// What holds for both sides.
 bool configure(SSL_CTX* context) {
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   // A record that is written in part is tried again from a queue that has grown meanwhile. Buffers of an idle
@@ -43,12 +44,16 @@ bool configure(SSL_CTX* context) {
                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(context, 1);  // a small record is one system call, not two
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+         SSL_CTX_set_cipher_list(context, kCiphers) == 1 && SSL_CTX_set1_curves_list(context, kCurves) == 1;
+}
+
+bool configure_server(SSL_CTX* context) {
   SSL_CTX_set_num_tickets(context, 1);
   SSL_CTX_set_timeout(context, kSessionSeconds);
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
   SSL_CTX_set_default_passwd_cb(context, no_password);
-  return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
-         SSL_CTX_set_cipher_list(context, kCiphers) == 1 && SSL_CTX_set1_curves_list(context, kCurves) == 1;
+  return configure(context);
 }
 
 Error unusable(const std::string& what, const std::string& path) {
@@ -81,7 +86,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const std::string& ce
   ERR_clear_error();
   const std::shared_ptr<const TlsContext> made(new TlsContext(SSL_CTX_new(TLS_server_method())));
   SSL_CTX* const context = made->context_;
-  if (context == nullptr || !configure(context)) {
+  if (context == nullptr || !configure_server(context)) {
     return fail(Code::internal, "TLS cannot be set up: " + std::string(tls_failure()));
   }
   if (SSL_CTX_use_certificate_chain_file(context, certificate_path.c_str()) != 1) {
@@ -94,6 +99,28 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const std::string& ce
   }
   if (!loaded || SSL_CTX_check_private_key(context) != 1) {
     return fail(Code::invalid_field, key + " " + key_path + " does not fit the certificate " + certificate_path);
+  }
+  return made;
+}
+
+Result<std::shared_ptr<const TlsContext>> TlsContext::make_client(const std::string& ca_path) {
+  const std::string authorities = "the file of trusted certificates";
+  if (!ca_path.empty()) {
+    if (const Status status = readable(authorities, ca_path); !status.ok()) {
+      return status.error();
+    }
+  }
+  ERR_clear_error();
+  const std::shared_ptr<const TlsContext> made(new TlsContext(SSL_CTX_new(TLS_client_method())));
+  SSL_CTX* const context = made->context_;
+  if (context == nullptr || !configure(context)) {
+    return fail(Code::internal, "TLS cannot be set up: " + std::string(tls_failure()));
+  }
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  const int loaded = ca_path.empty() ? SSL_CTX_set_default_verify_paths(context)
+                                     : SSL_CTX_load_verify_file(context, ca_path.c_str());
+  if (loaded != 1) {
+    return unusable(authorities, ca_path);
   }
   return made;
 }

@@ -77,7 +77,9 @@ std::optional<std::string> complaint(std::string_view from, std::string_view mod
   if (floor->second == Floor::rooms && !is_door(module, file)) {
     return "is private to its room";
   }
-  if (module == "storage" && file.starts_with("sqlite_") && from != "app") {
+  const bool names_backend = (module == "storage" && file.starts_with("sqlite_")) ||
+                             (module == "bus" && (file == "redis_bus.h" || file == "local_bus.h"));
+  if (names_backend && from != "app") {
     return "names a backend, which only app may do";
   }
   return std::nullopt;
@@ -175,6 +177,10 @@ TEST_F(FakeTree, TheEngineHasAnOrder) {
   EXPECT_TRUE(allowed("command/table.h", "stream/fanout.h"));
   EXPECT_TRUE(allowed("stream/store.h", "storage/database.h"));
   EXPECT_FALSE(allowed("storage/database.h", "stream/entry.h"));
+  EXPECT_TRUE(allowed("stream/fanout.h", "bus/bus.h"));
+  EXPECT_TRUE(allowed("presence/presence_service.cc", "bus/bus.h"));
+  EXPECT_FALSE(allowed("bus/redis_bus.cc", "storage/database.h"));
+  EXPECT_FALSE(allowed("bus/bus.h", "stream/entry.h"));
   EXPECT_FALSE(allowed("stream/fanout.h", "command/caller.h"));
 }
 
@@ -211,6 +217,10 @@ TEST_F(FakeTree, OnlyTheWiringNamesABackend) {
   EXPECT_TRUE(allowed("app/store.cc", "storage/sqlite_database.h"));
   EXPECT_TRUE(allowed("storage/sqlite_database.cc", "storage/sqlite_connection.h"));
   EXPECT_FALSE(allowed("stream/store.cc", "storage/sqlite_database.h"));
+  EXPECT_TRUE(allowed("app/node.cc", "bus/redis_bus.h"));
+  EXPECT_TRUE(allowed("bus/redis_bus.cc", "bus/redis_pipe.h"));
+  EXPECT_FALSE(allowed("stream/fanout.cc", "bus/redis_bus.h"));
+  EXPECT_FALSE(allowed("presence/presence.cc", "bus/local_bus.h"));
 }
 
 TEST_F(FakeTree, NoModuleComesInUnseen) {

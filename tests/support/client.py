@@ -23,6 +23,7 @@ class Client:
     device_id, session_id, conversation_ids, replay, ack   the query parameters of the same name
     auto_ack                   confirm what was applied (default: with a device_id and ack not "auto")
     memory                     Streams of an earlier connection of this device
+    address                    where it connects from, if that is to be another loopback address
     """
 
     opened = []  # every client of the running test
@@ -30,11 +31,11 @@ class Client:
 
     def __init__(self, server, user, device_id=None, *, tenant="default", roles=(), ttl=3600, token=None,
                  auth="header", path="/api/v1/ws/connect", session_id=None, conversation_ids=(), replay=None,
-                 ack=None, auto_ack=None, memory=None, headers=None, subprotocols=(), query=None):
+                 ack=None, auto_ack=None, memory=None, headers=None, subprotocols=(), query=None, address=None):
         self.server, self.user, self.device_id, self.tenant = server, user, device_id, tenant
         self.token = token or tokens.token(user, tenant=tenant, roles=roles, ttl=ttl)
         self.options = dict(tenant=tenant, roles=roles, ttl=ttl, token=token, auth=auth, path=path, ack=ack,
-                            auto_ack=auto_ack, headers=headers, subprotocols=subprotocols)
+                            auto_ack=auto_ack, headers=headers, subprotocols=subprotocols, address=address)
         self.auto_ack = (device_id is not None and ack != "auto") if auto_ack is None else auto_ack
         self.streams = memory or Streams()
         self.streams.confirm_again()  # an ack of an earlier connection may have been lost with it
@@ -68,7 +69,8 @@ class Client:
         self.ws = await websockets.connect(
             uri, extra_headers=self._headers, subprotocols=self._subprotocols or None,
             compression=self.compression, max_size=None, max_queue=None, ping_interval=None, open_timeout=20,
-            close_timeout=3, **({"ssl": tls} if tls else {}))
+            close_timeout=3, **({"ssl": tls} if tls else {}),
+            **({"local_addr": (self.options["address"], 0)} if self.options["address"] else {}))
         Client.opened.append(self)
         self._recorder = getattr(self.server, "recorder", None)
         if self._recorder:

@@ -14,18 +14,19 @@ class Reply(NamedTuple):
         return self.json["data"]
 
 
-def call(port, method, path, token=None, body=None, headers=None, timeout=15, tls=None):
-    """body: an object is sent as JSON, bytes are sent as they are. tls: an ssl.SSLContext."""
+def call(port, method, path, token=None, body=None, headers=None, timeout=15, tls=None, address=None):
+    """body: an object is sent as JSON, bytes are sent as they are. tls: an ssl.SSLContext. address: where to call from."""
     fields = dict(headers or {})
     if token is not None:
         fields["Authorization"] = f"Bearer {token}"
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
         fields.setdefault("Content-Type", "application/json")
+    source = (address, 0) if address else None
     if tls is None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout, source)
     else:
-        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=tls)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, source_address=source, context=tls)
     try:
         connection.request(method, path, body=body, headers=fields)
         response = connection.getresponse()

@@ -7,7 +7,7 @@ from support.server import ROOT, binary, rest_text
 
 REFERENCE = re.compile(r"<!-- generated: tidemark check-config --reference -->\n(.*?)<!-- end -->", re.DOTALL)
 MAP = re.compile(r"<!-- map of src -->\n(.*?)<!-- end -->", re.DOTALL)
-PATH_WITH_FOLDER = re.compile(r"`((?:src|tests|docs|web|examples|script)/[\w./*-]+)`")
+PATH_WITH_FOLDER = re.compile(r"`((?:src|tests|docs|web|examples|script|packaging)/[\w./*-]+)`")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)")
 TYPE_IN_TABLE = re.compile(r'add\(\{\.type = "(\w+)"')
 

@@ -70,8 +70,8 @@ class FrontProxy:
         both.write_text(certificate.path.read_text() + certificate.key.read_text())
         (self.directory / "haproxy.cfg").write_text(substituted("haproxy/haproxy.cfg", {
             "log /dev/log local0": "log stdout format raw local0", "  user haproxy\n": "", "  group haproxy\n": "",
-            "  chroot /var/lib/haproxy\n": "", "maxconn 100000": "maxconn 400",  # 400: what any limit of descriptors allows
-            "/etc/ssl/tidemark/haproxy.pem": str(both), "bind :::80 v4v6": f"bind 127.0.0.1:{self.plain_port}",
+            "  chroot /var/lib/haproxy\n": "", "/etc/ssl/tidemark/haproxy.pem": str(both),
+            "bind :::80 v4v6": f"bind 127.0.0.1:{self.plain_port}",
             "bind :::443 v4v6": f"bind 127.0.0.1:{self.port}", "timeout tunnel 120s": f"timeout tunnel {idle}",
             "tidemark 127.0.0.1:8080 ": f"tidemark 127.0.0.1:{self.server.port} "}))
         self.command = [program("haproxy"), "-db", "-f", self.directory / "haproxy.cfg"]

@@ -85,7 +85,13 @@ Status Node::start() {
   for (const auto& start : parts.at_start) {
     start();
   }
-  return parts.rpc ? parts.rpc->listen() : Status();  // its calls come on threads of its own, perhaps at once
+  if (parts.rpc) {
+    if (const Status listening = parts.rpc->listen(); !listening.ok()) {  // calls come on its own threads, perhaps at once
+      return listening;
+    }
+  }
+  parts.doors_open.store(true);
+  return {};
 }
 
 Status Node::operate(const OperationRequest& request, const OperationAnswer& answer) {

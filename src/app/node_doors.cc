@@ -125,7 +125,7 @@ http::Readiness Node::Parts::readiness() const {
   const bool healthy = store->database->healthy();
   const bool draining = gateway->draining();
   http::Readiness readiness;
-  readiness.ready = healthy && !draining;
+  readiness.ready = healthy && !draining && doors_open.load();
   JsonWriter(readiness.json)
       .begin()
       .field("ready", readiness.ready)

@@ -90,6 +90,7 @@ struct Node::Parts {
   std::unique_ptr<ControlServer> control;
   std::unique_ptr<MemoryGuard> memory_guard;
   bool started = false;
+  std::atomic<bool> doors_open{false};  // all of them
 };
 
 }  // namespace tidemark::app

@@ -46,6 +46,9 @@ std::optional<Error> check_form(const Operation& operation, bool whole_content) 
       policy != metadata.extra.end() && !engine::policy_named(policy->second)) {
     return invalid_field("metadata.extra.conflict_policy", "lww, merge or manual");
   }
+  if (const auto how = metadata.extra.find("on_lock"); how != metadata.extra.end() && how->second != "wait") {
+    return invalid_field("metadata.extra.on_lock", "wait, or nothing");
+  }
   return std::nullopt;
 }
 

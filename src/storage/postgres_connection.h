@@ -92,9 +92,9 @@ class PostgresConnection final : public Transaction {
 
   void begin_writing();  // with the first statement; asks for the transaction's number, too
   void begin_reading();  // one snapshot for all that is read
-  // Waits for all that was sent; after it the transaction has a number.
-  void settle() {
-    if (!awaited_.empty()) {
+  // After it the transaction has a number: nearly always it came with the first answer.
+  void await_transaction_id() {
+    if (transaction_id_.empty()) {
       wait_for_answers();
     }
   }

@@ -131,7 +131,7 @@ PostgresWriter::Outcome PostgresWriter::run_closures(std::span<Job* const> jobs)
       return jobs.size() == 1 ? Outcome::done : Outcome::apart;
     }
   }
-  connection_->settle();
+  connection_->await_transaction_id();
   committing_ = Clock::now();
   if (!connection_->commit()) {
     failure_ = fail(Code::unavailable);

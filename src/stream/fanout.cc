@@ -75,9 +75,6 @@ void Fanout::accept(Delivery delivery) {
   remember(worker, state);
   if (expels) {
     forward(state, delivery);
-    if (state.expelled.size() == LocalStream::kExpelledMax) {
-      state.expelled.erase(state.expelled.begin());
-    }
     state.expelled.push_back(std::move(delivery));
     return;
   }

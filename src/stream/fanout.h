@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "core/metrics.h"
+#include "core/rare_list.h"
 #include "core/worker.h"
 #include "storage/database.h"
 #include "stream/entry.h"
@@ -80,7 +81,7 @@ struct LocalStream {
   bool joining = true;      // the owner has not answered yet; entries are ignored, its answer says the head
   uint64_t generation = 0;  // tells the answer to this join from one to an earlier one
   std::vector<Follower> followers;
-  std::vector<Expelled> expelled;  // who may not follow with a snapshot from before entry `seq`
+  RareList<Expelled, kExpelledMax> expelled;  // who may not follow with a snapshot from before entry `seq`
 
   // Frames of the newest entries, the last one is `head`'s; see Tails. Most streams are silent and have none.
   struct Kept {

@@ -28,9 +28,6 @@ void Fanout::arrive(const Delivery& delivery) {
       return;
     case Delivery::Kind::expel:
       if (delivery.seq != INT64_MAX) {
-        if (stream.expelled.size() == LocalStream::kExpelledMax) {
-          stream.expelled.erase(stream.expelled.begin());
-        }
         stream.expelled.push_back({*delivery.user, delivery.seq});
       }
       for (size_t i = stream.followers.size(); i-- > 0;) {

@@ -32,7 +32,7 @@ struct Fanout::OwnerState {
   // Came before a lower number did; nearly always nothing.
   using Parked = std::map<int64_t, Delivery>;
   std::unique_ptr<Parked> parked;
-  std::vector<Delivery> expelled;  // for those who join with an older snapshot; kept as long as the head is
+  RareList<Delivery, LocalStream::kExpelledMax> expelled;  // for those who join with an older snapshot; kept as long as the head is
 };
 
 // What one worker knows: the streams it owns, and those that its outlets follow.

@@ -33,9 +33,12 @@ constexpr Sql kCreate{
     "INSERT INTO streams (tenant, kind, name, head, counted, floor, updated_at) VALUES (?, ?, ?, 0, 0, 0, ?)"
     " ON CONFLICT DO NOTHING"};
 constexpr Sql kDuplicate{"SELECT seq, time, ordinal, hash FROM entries WHERE stream = ? AND author = ? AND client_id = ?"};
-// Not UPDATE … RETURNING, for which SQLite makes a table that costs more than both of these.
-constexpr Sql kHead{"SELECT head, counted FROM streams WHERE id = ?",
-                    "SELECT head, counted FROM streams WHERE id = ? FOR UPDATE"};
+// The head, and the entry with this client id, if there is one: one way to a server for both. Not UPDATE … RETURNING, for
+// which SQLite makes a table that costs more than this and the update.
+#define HEAD_AND_FIRST                                                                                       \
+  "SELECT s.head, s.counted, e.seq, e.time, e.ordinal, e.hash FROM streams s LEFT JOIN entries e"             \
+  " ON e.stream = s.id AND e.author = ? AND e.client_id = ? WHERE s.id = ?"
+constexpr Sql kHeadAndFirst{HEAD_AND_FIRST, HEAD_AND_FIRST " FOR UPDATE OF s"};
 constexpr Sql kSetHead{"UPDATE streams SET head = ?, counted = ?, updated_at = ? WHERE id = ?"};
 constexpr Sql kInsert{
     "INSERT INTO entries (stream, seq, kind, ordinal, author, device, client_id, hash, time, body, content)"
@@ -52,6 +55,14 @@ constexpr Sql kOldest{"SELECT seq, time FROM entries WHERE stream = ? AND seq > 
 constexpr Sql kDeleteUpTo{"DELETE FROM entries WHERE stream = ? AND seq <= ?"};
 constexpr Sql kRaiseFloor{"UPDATE streams SET floor = max(floor, ?) WHERE id = ?",
                           "UPDATE streams SET floor = greatest(floor, ?) WHERE id = ?"};
+
+// An entry's seq, time, ordinal and hash, from `column` on.
+Result<Appended> first_answer(Statement& row, int column, int64_t hash) {
+  if (row.integer(column + 3) != hash) {
+    return Error{Code::conflict, "this id was used before with other fields", "id", 0};
+  }
+  return Appended{row.integer(column), row.integer(column + 1), row.integer(column + 2), true};
+}
 
 StreamRow row_of(Statement& rows) {
   return StreamRow{static_cast<StreamId>(rows.integer(0)), rows.integer(1), rows.integer(2)};
@@ -88,31 +99,25 @@ Result<std::optional<Appended>> find_duplicate(Transaction& tx, StreamId id, con
   if (!rows.next()) {
     return std::optional<Appended>();
   }
-  if (rows.integer(3) != entry.hash) {
-    return Error{Code::conflict, "this id was used before with other fields", "id", 0};
-  }
-  return std::optional<Appended>(Appended{rows.integer(0), rows.integer(1), rows.integer(2), true});
+  auto first = first_answer(rows, 0, entry.hash);
+  return first.ok() ? Result<std::optional<Appended>>(*first) : Result<std::optional<Appended>>(first.error());
 }
 
 Result<Appended> append(Transaction& tx, StreamId id, const NewEntry& entry) {
-  auto duplicate = find_duplicate(tx, id, entry);
-  if (!duplicate.ok()) {
-    return duplicate.error();
-  }
-  if (*duplicate) {
-    return **duplicate;
-  }
-  Appended appended;
-  appended.time_ms = entry.time_ms;
-  Statement& stream = tx.query(kHead, id);
+  const std::optional<std::string_view> client_id =
+      entry.client_id.empty() ? std::nullopt : std::optional<std::string_view>(entry.client_id);
+  Statement& stream = tx.query(kHeadAndFirst, entry.author, client_id, id);
   if (!stream.next()) {
     return fail(Code::not_found);
   }
+  if (!stream.is_null(2)) {
+    return first_answer(stream, 2, entry.hash);
+  }
+  Appended appended;
+  appended.time_ms = entry.time_ms;
   appended.seq = stream.integer(0) + 1;
   appended.ordinal = stream.integer(1) + (entry.counted ? 1 : 0);
   tx.execute_later(kSetHead, appended.seq, appended.ordinal, entry.time_ms, id);
-  const std::optional<std::string_view> client_id =
-      entry.client_id.empty() ? std::nullopt : std::optional<std::string_view>(entry.client_id);
   tx.execute_later(kInsert, id, appended.seq, entry.kind, appended.ordinal, entry.author, entry.device, client_id, entry.hash,
                    entry.time_ms, entry.body, entry.content);
   if (TIDEMARK_FAULT(drop_after_ack)) {

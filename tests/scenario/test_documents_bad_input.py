@@ -43,6 +43,7 @@ def test_create(server, body, code):
     ("update", {"id": "r", "x": 1}, {"session_id": "a\u0000b"}, "invalid_field"),
     ("update", {"id": "r", "x": 1}, {"fence": -1}, "invalid_field"),
     ("update", {"id": "r", "x": 1}, {"metadata": {"extra": {"conflict_policy": "mine"}}}, "invalid_field"),
+    ("update", {"id": "r", "x": 1}, {"metadata": {"extra": {"on_lock": "fail"}}}, "invalid_field"),
     ("update", {"id": "r", "x": 1}, {"metadata": {"extra": {"after": "nothing"}}}, "stale_version"),
     ("update", {"id": "r", "parent": "r"}, {}, "conflict"),
     ("move", {"id": "r", "parent": "r"}, {}, "missing_field"),

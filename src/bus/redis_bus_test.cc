@@ -10,6 +10,7 @@
 
 #include "bus/bus_fixture.h"
 #include "bus/redis_fixture.h"
+#include "bus/redis_link.h"
 #include "core/log.h"
 
 namespace tidemark::bus {
@@ -98,6 +99,24 @@ TEST_F(RedisBusTest, ASubscriberThatIsTooSlowIsCutAndToldSo) {
   EXPECT_TRUE(node_->is_live(heard_, 2));
   EXPECT_GE(node_->gaps(), 1u);
   expect_heard(server, "again");
+}
+
+TEST_F(RedisBusTest, WhatIsPublishedFasterThanItGoesIsDroppedAndCounted) {
+  const RedisServer server;
+  start(server);
+  Node other("a", target_of(server.url()));
+  ASSERT_TRUE(other.becomes(State::up));
+  const std::string large(kPayloadBytesMax, 'x');
+  run_on(other.worker(0), [&] {
+    for (int i = 0; i < 20; ++i) {
+      other.bus().publish("x", large);  // nothing is written before the turn's end
+    }
+  });
+  EXPECT_EQ(other.dropped("full"), 20 - RedisLink::kOutputBytesMax / kPayloadBytesMax + 1) << "each is a little more";
+  other.publish("x", "the end");
+  EXPECT_TRUE(
+      eventually(node_->worker(0), [&] { return !heard_.payloads.empty() && heard_.payloads.back() == "the end"; }));
+  EXPECT_EQ(run_on(node_->worker(0), [&] { return heard_.payloads.size(); }), 8u);
 }
 
 TEST_F(RedisBusTest, WhatNoNodeWroteIsIgnoredAndCounted) {

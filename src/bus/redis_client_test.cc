@@ -210,6 +210,32 @@ TEST_F(RedisClientTest, SoMuchWaitsForAConnectionAndNotMore) {
   EXPECT_THAT(call(Command("ECHO", large.substr(100))).error().text, HasSubstr("in time")) << "it waited";
 }
 
+TEST_F(RedisClientTest, SoManyCallsAreUnderWayOnAConnectionAndNotMore) {
+  const RedisServer server;
+  start(target_of(server.url(), [](RedisOptions& options) {
+    options.connections = 1;
+    options.timeout = std::chrono::minutes(10);
+  }));
+  ASSERT_TRUE(call(Command("PING")).ok());
+  size_t answered = 0;
+  size_t refused = 0;
+  const auto one = [&](Command command) -> Task<> {
+    const auto reply = co_await client_->call(std::move(command));
+    ++(reply.ok() ? answered : refused);
+  };
+  run_on(worker_, [&] {
+    spawn(one(Command("BLPOP", "list", "0")));  // what comes behind it waits
+    for (size_t i = 1; i < RedisPipe::kRequestsMax; ++i) {
+      spawn(one(Command("ECHO", "x")));
+    }
+    EXPECT_EQ(refused, 0u);
+    spawn(one(Command("ECHO", "x")));
+    EXPECT_EQ(refused, 1u);
+  });
+  server.cli("LPUSH list x");
+  EXPECT_TRUE(eventually(worker_, [&] { return answered == RedisPipe::kRequestsMax; }));
+}
+
 TEST_F(RedisClientTest, WhatIsUnderWayEndsWhenTheNodeStops) {
   const RedisServer server;
   start(target_of(server.url(), [](RedisOptions& options) { options.timeout = std::chrono::minutes(10); }));

@@ -164,6 +164,25 @@ TEST_F(RedisSubscriberTest, AnAnswerToAnOlderCommandIsNotTakenForTheNewer) {
   EXPECT_EQ(lives(first), 0);
 }
 
+TEST_F(RedisSubscriberTest, WhatIsOnItsWayWhenASubscriptionEndsIsNotDelivered) {
+  const std::string bytes = wrap({"other", 1}, "hello");
+  const std::string message =
+      "*3\r\n$8\r\nsmessage\r\n$1\r\nx\r\n$" + std::to_string(bytes.size()) + "\r\n" + bytes + "\r\n";
+  Heard heard;
+  subscribe("x", heard);
+  peer_.expect(Command("SSUBSCRIBE", "x").bytes());
+  peer_.confirm("ssubscribe", "x");
+  peer_.say(message);
+  settle_with_a_mark();
+  unsubscribe("x");
+  peer_.expect(Command("SUNSUBSCRIBE", "x").bytes());
+  peer_.say(message);
+  peer_.confirm("sunsubscribe", "x");
+  peer_.say(message);
+  settle_with_a_mark();
+  EXPECT_EQ(run_on(worker_, [&] { return heard.payloads; }), std::vector<std::string>{"hello"});
+}
+
 TEST_F(RedisSubscriberTest, AChannelThatRedisEndedByItselfIsSubscribedAgain) {
   Heard heard;
   subscribe("x", heard);

@@ -40,7 +40,7 @@ std::string_view reason_of(CloseCode code) {
     case CloseCode::going_away: return "going away";
     case CloseCode::protocol_error: return "protocol error";
     case CloseCode::unsupported_data: return "text frames only";
-    case CloseCode::no_status: return "";
+    case CloseCode::no_status:
     case CloseCode::abnormal: return "";
     case CloseCode::invalid_payload: return "invalid UTF-8";
     case CloseCode::policy_violation: return "too many fragments";

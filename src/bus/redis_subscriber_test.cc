@@ -32,6 +32,20 @@ class Peer {
     expect(Command("PING").bytes());
     say("+PONG\r\n");
   }
+  // Reads until `enough` says so of what came; returns it.
+  template <class Enough>
+  std::string receive(Enough enough) {
+    char buffer[4096];
+    while (!enough(received_)) {
+      const ssize_t got = ::recv(socket_->native_handle(), buffer, sizeof buffer, 0);
+      if (got <= 0) {
+        ADD_FAILURE() << "too little came";
+        break;
+      }
+      received_.append(buffer, static_cast<size_t>(got));
+    }
+    return std::exchange(received_, {});
+  }
   // Reads until that has come; what came before it is dropped, and returned.
   std::string expect(const std::string& bytes) {
     char buffer[4096];
@@ -113,8 +127,9 @@ class RedisSubscriberTest : public ::testing::Test {
   }
   static std::vector<std::string> channels_in(const std::string& sent) {
     std::vector<std::string> channels;
-    for (size_t at = 0; (at = sent.find("channel ", at)) != std::string::npos; ++at) {
-      channels.push_back(sent.substr(at, std::string_view("channel 12345").size()));
+    constexpr size_t kBytes = std::string_view("channel 12345").size();
+    for (size_t at = 0; (at = sent.find("channel ", at)) != std::string::npos && at + kBytes < sent.size(); ++at) {
+      channels.push_back(sent.substr(at, kBytes));
     }
     return channels;
   }
@@ -217,10 +232,9 @@ TEST_F(RedisSubscriberTest, AfterALossItSubscribesInBatchesAndSoManyAtATime) {
     EXPECT_EQ(commands_in(sent), kAtATime / 256);
     EXPECT_TRUE(round == 1 || !is_live()) << "after the loss";
     peer_.confirm_all("ssubscribe", channels);
-    peer_.say("*2\r\n$4\r\npong\r\n$0\r\n\r\n");
-    sent = peer_.expect(Command("PING").bytes());
-    channels = channels_in(sent);
-    EXPECT_EQ(channels.size(), kMany - kAtATime);
+    channels = channels_in(peer_.receive([&](const std::string& received) {
+      return channels_in(received).size() == kMany - kAtATime;  // perhaps with questions in between
+    }));
     peer_.confirm_all("ssubscribe", channels);
     EXPECT_TRUE(eventually(worker_, [&] { return subscriber_.is_live(); }));
     EXPECT_TRUE(run_on(worker_, [&] { return std::count(lives.begin(), lives.end(), round) == kMany; }));

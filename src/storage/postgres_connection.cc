@@ -12,7 +12,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kOldestServer = 130000;  // pg_current_xact_id, pg_xact_status
+constexpr int kOldestServer = 130000;
 constexpr auto kBeyondStatement = std::chrono::milliseconds(500);  // the server's own limit comes first
 
 StatementFailed unreachable(std::string text) { return {fail(Code::unavailable, std::move(text)), kPostgresLost}; }
@@ -174,10 +174,12 @@ bool PostgresConnection::finish_connecting(Clock::time_point until) {
   return true;
 }
 
-void PostgresConnection::begin_writing() {
-  transaction_id_.clear();
+void PostgresConnection::begin_writing(const std::string& writer, int64_t mark) {
+  begun_ = false;
   send_command("BEGIN");
-  send_command("SELECT pg_current_xact_id()", Awaited::transaction_id);
+  send_values("INSERT INTO commit_marks (writer, mark, at) VALUES ($1, $2, now())"
+              " ON CONFLICT (writer) DO UPDATE SET mark = excluded.mark, at = excluded.at",
+              {writer, std::to_string(mark)}, Awaited::mark);
 }
 
 void PostgresConnection::begin_reading() { send_command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); }
@@ -215,8 +217,16 @@ void PostgresConnection::rollback() {
   end_closure();
 }
 
-std::string PostgresConnection::status_of(const std::string& transaction_id) {
-  return run("SELECT pg_xact_status($1::xid8)", {transaction_id});
+int64_t PostgresConnection::last_mark(const std::string& writer) {
+  const std::string digits = run("SELECT mark FROM commit_marks WHERE writer = $1 FOR UPDATE", {writer});
+  int64_t mark = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), mark);
+  return mark;
+}
+
+void PostgresConnection::make_marks() {
+  run("CREATE TABLE IF NOT EXISTS commit_marks (writer TEXT PRIMARY KEY, mark BIGINT NOT NULL, at TIMESTAMPTZ NOT NULL)");
+  run("DELETE FROM commit_marks WHERE at < now() - interval '1 day'");
 }
 
 void PostgresConnection::end_closure() { may_have_written_ = false; }
@@ -271,23 +281,22 @@ void PostgresConnection::send(PostgresStatement& statement) {
   awaited_.push_back({Awaited::query, &statement});
 }
 
-void PostgresConnection::send_command(const char* sql, Awaited::Kind kind) {
-  if (lost() || PQsendQueryParams(connection_.get(), sql, 0, nullptr, nullptr, nullptr, nullptr, 0) != 1) {
+void PostgresConnection::send_command(const char* sql) { send_values(sql, {}, Awaited::command); }
+
+void PostgresConnection::send_values(const char* sql, const std::vector<std::string>& values, Awaited::Kind kind) {
+  std::vector<const char*> texts;
+  for (const std::string& value : values) {
+    texts.push_back(value.c_str());
+  }
+  if (lost() || PQsendQueryParams(connection_.get(), sql, static_cast<int>(texts.size()), nullptr, texts.data(), nullptr,
+                                  nullptr, 0) != 1) {
     raise_lost("sending");
   }
   awaited_.push_back({kind});
 }
 
 std::string PostgresConnection::run(const std::string& sql, const std::vector<std::string>& values) {
-  std::vector<const char*> texts;
-  for (const std::string& value : values) {
-    texts.push_back(value.c_str());
-  }
-  if (lost() || PQsendQueryParams(connection_.get(), sql.c_str(), static_cast<int>(texts.size()), nullptr, texts.data(),
-                                  nullptr, nullptr, 0) != 1) {
-    raise_lost("sending");
-  }
-  awaited_.push_back({Awaited::value});
+  send_values(sql.c_str(), values, Awaited::value);
   value_.clear();
   wait_for_answers();
   return value_;
@@ -351,7 +360,7 @@ void PostgresConnection::take(PGresult* result, const Awaited& awaited) {
       awaited.statement->result_ = std::move(owned);
       break;
     }
-    case Awaited::transaction_id: transaction_id_ = first_value(); break;
+    case Awaited::mark: begun_ = true; break;
     case Awaited::value: value_ = first_value(); break;
     case Awaited::command: last_tag_ = PQcmdStatus(result); break;
     case Awaited::preparation:

@@ -90,11 +90,13 @@ class PostgresConnection final : public Transaction {
   explicit PostgresConnection(const PostgresOptions& options, std::chrono::milliseconds connect_limit = kConnectLimit);
   ~PostgresConnection() override;
 
-  void begin_writing();  // with the first statement; asks for the transaction's number, too
+  // Sent with the first statement. The transaction leaves `mark` in the row of `writer`, and has the row locked until it
+  // ends (see PostgresWriter).
+  void begin_writing(const std::string& writer, int64_t mark);
   void begin_reading();  // one snapshot for all that is read
-  // After it the transaction has a number: nearly always it came with the first answer.
-  void await_transaction_id() {
-    if (transaction_id_.empty()) {
+  // After it the server has begun, and holds the row: nearly always that was answered with the first statement.
+  void await_begun() {
+    if (!begun_) {
       wait_for_answers();
     }
   }
@@ -102,11 +104,11 @@ class PostgresConnection final : public Transaction {
   bool commit();
   void commit_later();   // after reading: the answer is taken with that of the next statement
   void rollback();       // never throws; a connection that cannot is lost
-  // The number of the transaction that begin_writing() began; empty: not known yet.
-  const std::string& transaction_id() const { return transaction_id_; }
-
-  // What became of a transaction: "committed", "aborted", "in progress", or nothing when the server does not know.
-  std::string status_of(const std::string& transaction_id);
+  // The last mark of the writer that was committed, 0 if none was. Waits for a transaction that still holds the row; throws
+  // kPostgresAgain when that takes too long.
+  int64_t last_mark(const std::string& writer);
+  // The table of the marks, if it is not there; without rows that nobody has written for a day.
+  void make_marks();
 
   void end_closure();  // rows and values that the closure used may be forgotten
   bool may_have_written() const { return may_have_written_; }
@@ -126,7 +128,7 @@ class PostgresConnection final : public Transaction {
   };
   // What an answer belongs to.
   struct Awaited {
-    enum Kind : uint8_t { command, preparation, query, transaction_id, value, end } kind;
+    enum Kind : uint8_t { command, preparation, query, mark, value, end } kind;
     PostgresStatement* statement = nullptr;
   };
 
@@ -134,7 +136,8 @@ class PostgresConnection final : public Transaction {
   bool finish_connecting(std::chrono::steady_clock::time_point until);
   void run(PostgresStatement& statement);
   void send(PostgresStatement& statement);
-  void send_command(const char* sql, Awaited::Kind kind = Awaited::command);
+  void send_command(const char* sql);
+  void send_values(const char* sql, const std::vector<std::string>& values, Awaited::Kind kind);
   void wait_for_answers();
   void take(PGresult* result, const Awaited& awaited);
   PGresult* next_result(std::chrono::steady_clock::time_point until);
@@ -146,7 +149,7 @@ class PostgresConnection final : public Transaction {
   std::unique_ptr<PGconn, Closer> connection_;
   std::unordered_map<const Sql*, std::unique_ptr<PostgresStatement>> statements_;
   std::deque<Awaited> awaited_;
-  std::string transaction_id_;
+  bool begun_ = false;
   std::string value_;
   std::string last_tag_;  // of the last command
   std::optional<StatementFailed> failed_;  // the first failure among the answers that are being taken

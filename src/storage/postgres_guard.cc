@@ -25,6 +25,7 @@ Status PostgresGuard::start() {
       }
       std::this_thread::sleep_for(kBetweenLockAttempts);
     }
+    connection_->make_marks();
   } catch (const StatementFailed& failed) {
     return failed.error;
   }

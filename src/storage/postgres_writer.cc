@@ -3,6 +3,8 @@
 #include <thread>
 
 #include "core/log.h"
+#include "core/random.h"
+#include "core/uuid.h"
 
 namespace tidemark::storage {
 namespace {
@@ -16,12 +18,19 @@ constexpr auto kFindOutWithin = std::chrono::seconds(4);
 constexpr auto kConnectToFindOut = std::chrono::milliseconds(1000);
 constexpr auto kBetweenQuestions = std::chrono::milliseconds(50);
 
+std::string fresh_id() {
+  const SystemClock clock;
+  SystemRandom random;
+  return make_uuid7(clock, random).str();
+}
+
 }  // namespace
 
 PostgresWriter::PostgresWriter(const PostgresOptions& options, PostgresGuard& guard, MetricRegistry& metrics)
     : options_(options),
       guard_(guard),
       queue_(options.queue_jobs_max),
+      id_(fresh_id()),
       commit_seconds_(metrics.histogram("tidemark_commit_seconds", "Time of one COMMIT with its fsync.",
                                         exponential_bounds(0.0001, 2, 16))),
       batch_jobs_(metrics.histogram("tidemark_commit_batch_size", "Closures committed together.",
@@ -120,7 +129,7 @@ PostgresWriter::Outcome PostgresWriter::run_together(std::span<Job* const> jobs)
 }
 
 PostgresWriter::Outcome PostgresWriter::run_closures(std::span<Job* const> jobs) {
-  connection_->begin_writing();
+  connection_->begin_writing(id_, ++mark_);
   for (Job* const job : jobs) {
     Status status = JobRunner::run(*job, *connection_);
     const bool leftovers = !status.ok() && connection_->may_have_written();
@@ -131,7 +140,7 @@ PostgresWriter::Outcome PostgresWriter::run_closures(std::span<Job* const> jobs)
       return jobs.size() == 1 ? Outcome::done : Outcome::apart;
     }
   }
-  connection_->await_transaction_id();
+  connection_->await_begun();
   committing_ = Clock::now();
   if (!connection_->commit()) {
     failure_ = fail(Code::unavailable);
@@ -168,7 +177,6 @@ PostgresWriter::Outcome PostgresWriter::outcome_of(const StatementFailed& failed
 
 // COMMIT was sent and no answer came.
 PostgresWriter::Outcome PostgresWriter::find_out() {
-  const std::string transaction = connection_->transaction_id();
   connection_.reset();
   for (const Clock::time_point until = *committing_ + kFindOutWithin; Clock::now() < until;
        std::this_thread::sleep_for(kBetweenQuestions)) {
@@ -176,13 +184,13 @@ PostgresWriter::Outcome PostgresWriter::find_out() {
       if (connection_ == nullptr || connection_->lost()) {
         connection_ = std::make_unique<PostgresConnection>(options_, kConnectToFindOut);
       }
-      const std::string status = connection_->status_of(transaction);
-      if (status == "committed" || status == "aborted") {
-        log_info("storage.commit_resolved", {{"transaction", status}});
-        return status == "committed" ? Outcome::done : Outcome::lost;
+      const bool committed = connection_->last_mark(id_) == mark_;
+      log_info("storage.commit_resolved", {{"committed", committed}});
+      return committed ? Outcome::done : Outcome::lost;
+    } catch (const StatementFailed& failed) {
+      if (failed.native_code != kPostgresAgain) {
+        connection_.reset();
       }
-    } catch (const StatementFailed&) {
-      connection_.reset();
     }
   }
   guard_.note_failure();

@@ -2,8 +2,9 @@
 //
 // Group commit: what waits when a transaction has ended goes into the next one together. If one of these closures fails
 // after it has changed something, or a statement does, the transaction is rolled back and each closure gets its own.
-// What cannot be known is found out: a connection that breaks during COMMIT is followed by the question what became of
-// the transaction (pg_xact_status), which the server answers exactly.
+// What cannot be known is found out. Each transaction begins by leaving a mark, a number of its own, in this writer's row,
+// which it has locked until it ends. When the connection breaks during COMMIT, the row is locked over a new one: then the
+// old transaction has ended, and its mark is there or not.
 //
 // Owner: the thread that runs loop(). The queue is anybody's.
 #pragma once
@@ -51,6 +52,8 @@ class PostgresWriter {
   PostgresGuard& guard_;
   JobQueue queue_;
   std::unique_ptr<PostgresConnection> connection_;
+  const std::string id_;  // of this writer's row
+  int64_t mark_ = 0;      // of the newest transaction
   Error failure_;
   std::optional<std::chrono::steady_clock::time_point> committing_;  // since then
   Histogram& commit_seconds_;

@@ -1,6 +1,7 @@
 """A node on PostgreSQL whose server fails: nothing acknowledged is lost or doubled, and every request has an answer.
 
-TIDEMARK_TEST_CUTS   how many COMMITs lose their answer (default 20)
+TIDEMARK_TEST_CUTS       how many COMMITs lose their answer (default 20)
+TIDEMARK_TEST_RESTARTS   how often PostgreSQL is stopped in each way (default 3)
 """
 import asyncio
 import contextlib
@@ -20,6 +21,7 @@ from support.proxy import Proxy
 from support.server import Server, free_port
 
 CUTS = int(os.environ.get("TIDEMARK_TEST_CUTS", "20"))
+RESTARTS = int(os.environ.get("TIDEMARK_TEST_RESTARTS", "3"))
 ANSWER_LIMIT = 5  # seconds
 
 
@@ -102,12 +104,12 @@ async def test_a_commit_whose_answer_is_lost_is_found_out(postgres, own_server):
     assert "storage.commit_resolved" in server.log_text()
 
 
-@pytest.mark.limit(180)
+@pytest.mark.limit(max(180, RESTARTS * 30))
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
 async def test_postgres_restarts_under_load(postgres, own_server, how):
     server = own_server(settings(postgres.fresh_database()))
     async with Load(server, window=1) as load:
-        for _ in range(3):
+        for _ in range(RESTARTS):
             await load.progress(50)
             await asyncio.to_thread(postgres.stop, how)
             assert await answer_of(server, "/readyz", 503)

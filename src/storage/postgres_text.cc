@@ -14,7 +14,7 @@ std::string numbered_parameters(std::string_view sql) {
   char quote = 0;
   for (const char c : sql) {
     if (quote != 0) {
-      quote = c == quote ? 0 : quote;
+      quote = c == quote ? '\0' : quote;
     } else if (c == '\'' || c == '"') {
       quote = c;
     } else if (c == '?') {

@@ -69,7 +69,7 @@ Status Node::Parts::make_rpc() {
     return {};
   }
   const RpcDoors::Rooms rooms{*workers, *account, *sessions, *documents, *table, clock, metrics};
-  auto made = RpcDoors::make(config, options.dev, rooms, [this] { return readiness().ready; });
+  auto made = RpcDoors::make(config, options.dev, rooms, [this] { return serving(); });
   if (!made.ok()) {
     return made.error();
   }
@@ -121,11 +121,13 @@ void Node::Parts::close_doors() {
   statesync_metrics_http->stop_listening();
 }
 
+bool Node::Parts::serving() const { return store->database->healthy() && !gateway->draining(); }
+
 http::Readiness Node::Parts::readiness() const {
   const bool healthy = store->database->healthy();
   const bool draining = gateway->draining();
   http::Readiness readiness;
-  readiness.ready = healthy && !draining && doors_open.load();
+  readiness.ready = serving() && doors_open.load();
   JsonWriter(readiness.json)
       .begin()
       .field("ready", readiness.ready)

@@ -51,6 +51,7 @@ struct Node::Parts {
   void make_guard();
   Status open_doors(const std::function<Status(const OperationRequest&, const OperationAnswer&)>& operate);
   void close_doors();
+  bool serving() const;  // ready, but for the doors
   http::Readiness readiness() const;
 
   // Waits at most some seconds; in a stepped world by settling it.

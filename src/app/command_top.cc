@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "app/command.h"
+#include "app/config_value.h"
 #include "app/control_client.h"
 #include "app/top_sample.h"
 
@@ -69,7 +70,7 @@ Result<TopSample> take_sample(const Config& config) {
   });
   if (!asked.ok()) {
     return asked.error().code == Code::not_found
-               ? fail(Code::not_found, "no node runs on " + config.storage.url + ": start it, or name its --config")
+               ? fail(Code::not_found, "no node runs on " + without_password(config.storage.url) + ": start it, or name its --config")
                : asked.error();
   }
   return parse_top_sample(line);

@@ -21,6 +21,7 @@ namespace tidemark::app {
 namespace {
 
 constexpr std::string_view kSqlite = "sqlite:";
+constexpr storage::Sql kForgetCursors{"DELETE FROM cursors"};
 constexpr auto kMigrationMax = std::chrono::hours(1);
 
 bool is_postgres(const Config& config) { return config.storage.url.starts_with("postgres"); }
@@ -80,7 +81,9 @@ Result<int> migrate_postgres(const Config& config) {
 Result<std::unique_ptr<storage::Database>> open_database(const Config& config, MetricRegistry& metrics,
                                                          std::function<void()> on_failure, storage::Stepper* stepper) {
   if (is_postgres(config)) {
-    return storage::open_postgres(postgres_options(config), metrics);
+    storage::PostgresOptions options = postgres_options(config);
+    options.on_failure = std::move(on_failure);
+    return storage::open_postgres(std::move(options), metrics);
   }
   storage::SqliteOptions options;
   options.path = sqlite_path(config).value_or(":memory:");
@@ -158,6 +161,9 @@ Result<Store> open_store(const Config& config, MetricRegistry& metrics, const Cl
   const std::string fresh_key = random_hex(random);
   const auto values = store.database->write_now(
       [&](storage::Transaction& tx) -> Result<std::pair<std::string, std::string>> {
+        if (stream::store_epoch(tx).empty()) {
+          tx.execute(kForgetCursors);  // new, or restored by other means: a cursor says nothing about what is there now
+        }
         return std::pair(stream::store_value(tx, "epoch", fresh_epoch), stream::store_value(tx, "session_key", fresh_key));
       });
   if (!values.ok()) {

@@ -38,9 +38,9 @@ constexpr Sql kUnindexed{
     " LEFT JOIN message_state m ON m.stream = e.stream AND m.seq = e.seq"
     " WHERE e.stream = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"};
 // PostgreSQL: words as FTS5's tokenizer finds them, runs of letters and digits without case and diacritics.
-#define WORDS_PG(kept) "regexp_replace(unaccent(?), '[^[:alnum:]" kept "]+', ' ', 'g')"
+#define WORDS_PG "regexp_replace(unaccent(?), '[^[:alnum:]]+', ' ', 'g')"
 constexpr Sql kInsert{"INSERT INTO search (rowid, content) VALUES (?, ?)",
-                      "INSERT INTO search (rowid, words) VALUES (?, to_tsvector('simple', " WORDS_PG("") "))"};
+                      "INSERT INTO search (rowid, words) VALUES (?, to_tsvector('simple', " WORDS_PG "))"};
 constexpr Sql kRemove{"DELETE FROM search WHERE rowid = ?"};
 constexpr Sql kRemoveRange{"DELETE FROM search WHERE rowid >= ? AND rowid <= ?"};
 constexpr Sql kRangeEnd{
@@ -56,7 +56,9 @@ constexpr Sql kTotalChanges{"SELECT total_changes()", "SELECT 0"};
 constexpr int64_t kMergePages = 16;
 constexpr Sql kFind{
     "SELECT rowid FROM search WHERE search MATCH ? AND rowid > ? AND rowid < ? ORDER BY rowid DESC LIMIT ?",
-    "SELECT rowid FROM search WHERE words @@ websearch_to_tsquery('simple', " WORDS_PG("\"") ")"
+    // The quotes around terms are hidden from unaccent, which makes quotes of other characters.
+    "SELECT rowid FROM search WHERE words @@ websearch_to_tsquery('simple', translate(regexp_replace(unaccent("
+    "translate(?, '\"', E'\\x01')), E'[^[:alnum:]\\x01]+', ' ', 'g'), E'\\x01', '\"'))"
     " AND rowid > ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"};
 constexpr Sql kNewestUpTo{"SELECT seq, time FROM entries WHERE stream = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"};
 constexpr Sql kSearchable{

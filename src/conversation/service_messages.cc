@@ -332,7 +332,7 @@ Service::Answer Service::remove_by_id(Caller caller, Request request) {
 
 Service::Answer Service::react(Caller caller, Request request) {
   const int64_t seq = request.integer("seq");
-  const std::string reaction = request.text("reaction");
+  const std::string& reaction = request.text("reaction");
   const bool removed = request.boolean("remove");
   Change change;
   change.kind = EntryKind::reaction;

@@ -101,7 +101,8 @@ void Service::watch_connection(const LiveDocument& live, const Caller& caller) {
     int worker;
   };
   auto asked = std::make_unique<Asked>(Asked{live.key, caller.key(), caller.connection, caller.worker});
-  sessions_.home_of(asked->user).post([this, asked = std::move(asked)]() mutable {
+  Worker& home = sessions_.home_of(asked->user);
+  home.post([this, asked = std::move(asked)]() mutable {
     const auto& connections = sessions_.connections_of(asked->user);
     const bool there = std::any_of(connections.begin(), connections.end(),
                                    [&](const session::Connection& one) { return one.id == asked->connection; });
@@ -111,7 +112,8 @@ void Service::watch_connection(const LiveDocument& live, const Caller& caller) {
     workers_.at(asked->worker).post([this, worker = asked->worker, connection = asked->connection] {
       shards_[static_cast<size_t>(worker)]->followed.erase(connection);
     });
-    owner(asked->key).post([this, gone = std::move(asked)] {
+    Worker& worker = owner(asked->key);
+    worker.post([this, gone = std::move(asked)] {
       const auto& documents = shards_[static_cast<size_t>(owner(gone->key).index())]->documents;
       if (const auto found = documents.find(gone->key); found != documents.end()) {
         remove_subscriber(*found->second, gone->connection);

@@ -57,7 +57,7 @@ std::optional<Error> check_form(const Operation& operation, bool whole_content) 
 int64_t operation_hash(const Operation& operation) {
   std::string rest;
   for (const auto& [name, value] : operation.metadata.extra) {
-    rest += name + '\0' + value + '\0';
+    rest.append(name).append(1, '\0').append(value).append(1, '\0');
   }
   // Not the session: a retry may come from another one.
   const Uuid hash = make_uuid8({operation.type, operation.data, std::to_string(operation.prev_version),

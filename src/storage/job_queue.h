@@ -57,6 +57,10 @@ class JobQueue {
     closed_ = true;
     ready_.notify_all();
   }
+  bool closed() const {
+    const std::lock_guard lock(mutex_);
+    return closed_;
+  }
   bool empty() const {
     const std::lock_guard lock(mutex_);
     return jobs_.empty();

@@ -13,6 +13,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kOldestServer = 130000;
+#define OWNER_LOCK "1953064045, 2"  // "tidm": a pair of numbers of our own
 constexpr auto kBeyondStatement = std::chrono::milliseconds(500);  // the server's own limit comes first
 
 StatementFailed unreachable(std::string text) { return {fail(Code::unavailable, std::move(text)), kPostgresLost}; }
@@ -25,7 +26,8 @@ PostgresFailure failure_of(std::string_view state) {
   if (state == "40001" || state == "40P01" || state == "55P03") {
     return kPostgresAgain;
   }
-  if (state.starts_with("57P") || state.starts_with("08") || state == "25P03") {
+  // 25006: the session may only read, and a new one may write again.
+  if (state.starts_with("57P") || state.starts_with("08") || state == "25P03" || state == "25006") {
     return kPostgresLost;
   }
   return kPostgresOther;
@@ -152,9 +154,15 @@ void PostgresConnection::connect(const PostgresOptions& options, std::chrono::mi
   }
   const std::string longest = std::to_string(options.statement_timeout.count());
   run("SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),"
-      " set_config('idle_in_transaction_session_timeout', $3, false), set_config('synchronous_commit', $4, false)",
+      " set_config('idle_in_transaction_session_timeout', $3, false), set_config('synchronous_commit', $4, false),"
+      // The server has to notice when this node is gone without a word: it holds a lock.
+      " set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),"
+      " set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '8000', false)",
       {longest, std::to_string(std::max<int64_t>(1, options.statement_timeout.count() / 4)), longest,
        options.synchronous_commit ? "on" : "off"});
+  if (run("SHOW transaction_read_only") == "on") {
+    throw unreachable("PostgreSQL lets nobody write: the database is read-only, or a standby");
+  }
 }
 
 // https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-PQCONNECTSTARTPARAMS
@@ -174,12 +182,24 @@ bool PostgresConnection::finish_connecting(Clock::time_point until) {
   return true;
 }
 
-void PostgresConnection::begin_writing(const std::string& writer, int64_t mark) {
-  begun_ = false;
+void PostgresConnection::begin_writing(const std::string& writer, int64_t mark, const std::string& owner) {
+  begun_ = fenced_ = false;
   send_command("BEGIN");
-  send_values("INSERT INTO commit_marks (writer, mark, at) VALUES ($1, $2, now())"
+  // Who takes over waits for those who hold it; who begins after that sees another owner.
+  send_command("SELECT pg_advisory_xact_lock_shared(" OWNER_LOCK ")");
+  send_values("INSERT INTO commit_marks (writer, mark, at) SELECT $1::text, $2::bigint, now()"
+              " WHERE $3::text = '' OR EXISTS (SELECT 1 FROM node_owner WHERE owner = $3::text)"
               " ON CONFLICT (writer) DO UPDATE SET mark = excluded.mark, at = excluded.at",
-              {writer, std::to_string(mark)}, Awaited::mark);
+              {writer, std::to_string(mark), owner}, Awaited::mark);
+}
+
+void PostgresConnection::await_begun() {
+  if (!begun_) {
+    wait_for_answers();
+  }
+  if (fenced_) {
+    throw StatementFailed{fail(Code::unavailable), kPostgresFenced};
+  }
 }
 
 void PostgresConnection::begin_reading() { send_command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); }
@@ -227,7 +247,15 @@ int64_t PostgresConnection::last_mark(const std::string& writer) {
 void PostgresConnection::make_marks() {
   run("CREATE TABLE IF NOT EXISTS commit_marks (writer TEXT PRIMARY KEY, mark BIGINT NOT NULL, at TIMESTAMPTZ NOT NULL)");
   run("DELETE FROM commit_marks WHERE at < now() - interval '1 day'");
+  run("CREATE TABLE IF NOT EXISTS node_owner (one INTEGER PRIMARY KEY CHECK (one = 1), owner TEXT NOT NULL)");
 }
+
+void PostgresConnection::take_over(const std::string& owner) {
+  run("INSERT INTO node_owner (one, owner) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET owner = excluded.owner", {owner});
+  run("SELECT pg_advisory_xact_lock(" OWNER_LOCK ")");
+}
+
+std::string PostgresConnection::owner() { return run("SELECT owner FROM node_owner"); }
 
 void PostgresConnection::end_closure() { may_have_written_ = false; }
 
@@ -327,6 +355,9 @@ void PostgresConnection::wait_for_answers() {
       awaited_.pop_front();
     }
   }
+  if (failed_ && failed_->native_code == kPostgresLost) {
+    raise_lost("answer");
+  }
   if (failed_) {
     throw StatementFailed(*failed_);
   }
@@ -360,7 +391,10 @@ void PostgresConnection::take(PGresult* result, const Awaited& awaited) {
       awaited.statement->result_ = std::move(owned);
       break;
     }
-    case Awaited::mark: begun_ = true; break;
+    case Awaited::mark:
+      begun_ = true;
+      fenced_ = std::string_view(PQcmdTuples(result)) == "0";
+      break;
     case Awaited::value: value_ = first_value(); break;
     case Awaited::command: last_tag_ = PQcmdStatus(result); break;
     case Awaited::preparation:
@@ -380,7 +414,9 @@ void PostgresConnection::note_failure(const PGresult* result) {
     // The detail of a message may hold values, its primary line names tables and columns only.
     const char* const message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     log_error("storage.statement_refused", {{"sqlstate", state}, {"why", message == nullptr ? "" : message}});
-    if (state.starts_with("42")) {
+    if (state == "42501") {
+      error = fail(Code::unavailable, "the role of storage.url may not do what is needed: the log says what");
+    } else if (state.starts_with("42")) {
       error = fail(Code::internal, "the tables of this database are not Tidemark's");
     }
   }

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -26,6 +27,7 @@ enum PostgresFailure : int {
   kPostgresConflict = 2,  // a unique index has the row already
   kPostgresAgain = 3,     // a deadlock, a lock that was not to be had, a serialization failure: the same may work again
   kPostgresOther = 4,
+  kPostgresFenced = 6,    // another node owns the database now
 };
 
 struct PostgresOptions {
@@ -35,6 +37,8 @@ struct PostgresOptions {
   std::chrono::milliseconds statement_timeout{2000};
   bool synchronous_commit = true;
   bool alone = true;        // no other node may use the database
+  std::string owner;        // of the node that owns it, by open_postgres(); empty: not alone
+  std::function<void()> on_failure;  // called once, on a storage thread, when what is in memory may not be true any more
   size_t queue_jobs_max = 65536;  // beyond: `unavailable` at once
   size_t batch_jobs_max = 256;    // closures in one transaction
 };
@@ -91,15 +95,12 @@ class PostgresConnection final : public Transaction {
   ~PostgresConnection() override;
 
   // Sent with the first statement. The transaction leaves `mark` in the row of `writer`, and has the row locked until it
-  // ends (see PostgresWriter).
-  void begin_writing(const std::string& writer, int64_t mark);
+  // ends (see PostgresWriter). Not where another than `owner` owns the database; an empty one is not looked for.
+  void begin_writing(const std::string& writer, int64_t mark, const std::string& owner);
   void begin_reading();  // one snapshot for all that is read
   // After it the server has begun, and holds the row: nearly always that was answered with the first statement.
-  void await_begun() {
-    if (!begun_) {
-      wait_for_answers();
-    }
-  }
+  // Throws kPostgresFenced.
+  void await_begun();
   // Returns when the server has committed. `false`: it rolled back instead.
   bool commit();
   void commit_later();   // after reading: the answer is taken with that of the next statement
@@ -107,8 +108,11 @@ class PostgresConnection final : public Transaction {
   // The last mark of the writer that was committed, 0 if none was. Waits for a transaction that still holds the row; throws
   // kPostgresAgain when that takes too long.
   int64_t last_mark(const std::string& writer);
-  // The table of the marks, if it is not there; without rows that nobody has written for a day.
+  // The tables of the marks and of the owner, if they are not there; without marks that nobody has left for a day.
   void make_marks();
+  // Owns the database from now on: transactions of another owner have ended, or will fail.
+  void take_over(const std::string& owner);
+  std::string owner();
 
   void end_closure();  // rows and values that the closure used may be forgotten
   bool may_have_written() const { return may_have_written_; }
@@ -150,6 +154,7 @@ class PostgresConnection final : public Transaction {
   std::unordered_map<const Sql*, std::unique_ptr<PostgresStatement>> statements_;
   std::deque<Awaited> awaited_;
   bool begun_ = false;
+  bool fenced_ = false;
   std::string value_;
   std::string last_tag_;  // of the last command
   std::optional<StatementFailed> failed_;  // the first failure among the answers that are being taken

@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/random.h"
+#include "core/uuid.h"
 #include "storage/postgres_writer.h"
 #include "storage/turn_jobs.h"
 
@@ -124,6 +126,19 @@ class PostgresDatabase final : public Database {
 }  // namespace
 
 Result<std::unique_ptr<Database>> open_postgres(PostgresOptions options, MetricRegistry& metrics) {
+  char* why = nullptr;
+  PQconninfoOption* const parsed = PQconninfoParse(options.url.c_str(), &why);
+  const bool understood = parsed != nullptr;
+  PQconninfoFree(parsed);
+  PQfreemem(why);  // it may quote the password
+  if (!understood) {
+    return fail(Code::unavailable, "storage.url is not a URL as libpq takes it");
+  }
+  if (options.alone) {
+    const SystemClock clock;
+    SystemRandom random;
+    options.owner = make_uuid7(clock, random).str();
+  }
   auto database = std::make_unique<PostgresDatabase>(std::move(options), metrics);
   if (const Status started = database->start(); !started.ok()) {
     return started.error();

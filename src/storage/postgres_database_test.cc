@@ -176,15 +176,86 @@ TEST_F(PostgresDatabase, AMistakeInAStatementIsInternalAndHarmsNoOther) {
   EXPECT_EQ(count_things(*database_), 0);
 }
 
+// A database of its own: advisory locks belong to the whole database, and other tests run in theirs, too.
+class OwnDatabase {
+ public:
+  explicit OwnDatabase(const std::string& name) : name_("tidemark_" + name + "_" + std::to_string(::getpid())) {
+    PostgresSchema::run("CREATE DATABASE " + name_);
+  }
+  OwnDatabase(const OwnDatabase&) = delete;
+  OwnDatabase& operator=(const OwnDatabase&) = delete;
+  ~OwnDatabase() { PostgresSchema::run("DROP DATABASE " + name_ + " WITH (FORCE)"); }
+
+  const std::string& name() const { return name_; }
+  PostgresOptions options() const {
+    PostgresOptions options;
+    options.url = PostgresSchema::server();
+    options.url.replace(options.url.rfind('/') + 1, std::string::npos, name_);
+    return options;
+  }
+
+ private:
+  const std::string name_;
+};
+
+Status make_things(Database& database) {
+  return database.write_now([](Transaction& tx) -> Status {
+    tx.execute(kCreateThings);
+    return {};
+  });
+}
+
+TEST_F(PostgresDatabase, WhoFindsAnotherOwnerGivesUp) {
+  const OwnDatabase own("fenced");
+  std::atomic<int> failures = 0;
+  PostgresOptions options = own.options();
+  options.on_failure = [&failures] { ++failures; };
+  MetricRegistry metrics;
+  const auto node = storage::open_postgres(options, metrics);
+  ASSERT_TRUE(node.ok()) << node.error().text;
+  ASSERT_TRUE(make_things(**node).ok());
+  ASSERT_TRUE((*node)->write_now(adding(1)).ok());
+  ASSERT_TRUE((*node)->write_now([](Transaction& tx) -> Status {
+    static constexpr Sql kTaken{"UPDATE node_owner SET owner = 'another'"};
+    tx.execute(kTaken);
+    return {};
+  }).ok());
+  for (int64_t id = 2; id < 5; ++id) {
+    const Status refused = (*node)->write_now(adding(id));
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, Code::unavailable);
+  }
+  EXPECT_FALSE((*node)->healthy());
+  EXPECT_EQ(failures.load(), 1);
+  (*node)->close();
+  MetricRegistry others;
+  const auto next = storage::open_postgres(own.options(), others);
+  ASSERT_TRUE(next.ok()) << next.error().text;
+  EXPECT_EQ(count_things(**next), 1);
+}
+
+TEST_F(PostgresDatabase, IsNotReadyWhileNobodyMayWriteAndRecovers) {
+  const OwnDatabase own("readonly");
+  MetricRegistry metrics;
+  const auto node = storage::open_postgres(own.options(), metrics);
+  ASSERT_TRUE(node.ok()) << node.error().text;
+  ASSERT_TRUE(make_things(**node).ok());
+  PostgresSchema::run("ALTER DATABASE " + own.name() + " SET default_transaction_read_only = on");
+  PostgresSchema::run("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '" + own.name() + "'");
+  while ((*node)->healthy()) {
+    EXPECT_FALSE((*node)->write_now(adding(1)).ok());
+  }
+  PostgresSchema::run("ALTER DATABASE " + own.name() + " RESET default_transaction_read_only");
+  while (!(*node)->healthy()) {
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE((*node)->write_now(adding(1)).ok());
+  EXPECT_EQ(count_things(**node), 1);
+}
+
 TEST_F(PostgresDatabase, ADatabaseIsForOneNodeAlone) {
-  ASSERT_NO_FATAL_FAILURE(open_postgres());
-  // Advisory locks belong to the whole database, and other tests run in it, too.
-  const std::string name = "tidemark_alone_" + std::to_string(::getpid());
-  PostgresSchema::run("CREATE DATABASE " + name);
-  std::string url(PostgresSchema::server());
-  url.replace(url.rfind('/') + 1, std::string::npos, name);
-  PostgresOptions options;
-  options.url = url;
+  const OwnDatabase own("alone");
+  const PostgresOptions options = own.options();
   MetricRegistry metrics;
   {
     auto first = storage::open_postgres(options, metrics);
@@ -196,7 +267,15 @@ TEST_F(PostgresDatabase, ADatabaseIsForOneNodeAlone) {
   }
   MetricRegistry others;
   EXPECT_TRUE(storage::open_postgres(options, others).ok()) << "the first one has gone";
-  PostgresSchema::run("DROP DATABASE " + name + " WITH (FORCE)");
+}
+
+TEST_F(PostgresDatabase, AUrlThatCannotBeReadIsNotShown) {
+  PostgresOptions options;
+  options.url = "postgresql://somebody:ge%heim@host/x";
+  MetricRegistry metrics;
+  const auto opened = storage::open_postgres(options, metrics);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_THAT(opened.error().text, Not(HasSubstr("heim")));
 }
 
 TEST_F(PostgresDatabase, AServerThatIsNotThereIsNamedWithoutThePassword) {

@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <utility>
+
 #include "core/log.h"
 
 namespace tidemark::storage {
@@ -10,6 +12,7 @@ namespace {
 constexpr auto kBetweenProbes = std::chrono::seconds(1);
 // The server may still hold the connection of a node that was killed a moment ago.
 constexpr int kLockAttempts = 30;
+constexpr int kTakeOverAttempts = 10;  // each waits for a lock
 constexpr auto kBetweenLockAttempts = std::chrono::milliseconds(100);
 // "tidm", 1: a pair of numbers of our own (https://www.postgresql.org/docs/15/explicit-locking.html#ADVISORY-LOCKS).
 constexpr const char* kTakeLock = "SELECT CASE WHEN pg_try_advisory_lock(1953064045, 1) THEN 'mine' ELSE '' END";
@@ -26,6 +29,7 @@ Status PostgresGuard::start() {
       std::this_thread::sleep_for(kBetweenLockAttempts);
     }
     connection_->make_marks();
+    take_over();
   } catch (const StatementFailed& failed) {
     return failed.error;
   }
@@ -56,8 +60,20 @@ void PostgresGuard::note_failure() {
   changed_.notify_one();
 }
 
+void PostgresGuard::give_up(std::string_view why) {
+  good_.store(false);
+  if (given_up_.exchange(true)) {
+    return;
+  }
+  log_error("storage.given_up", {{"why", why}});
+  if (options_.on_failure) {
+    options_.on_failure();
+  }
+}
+
 void PostgresGuard::watch() {
   bool answered = true;
+  bool was_asked = false;  // and nobody has made a new connection since
   for (;;) {
     {
       std::unique_lock lock(mutex_);
@@ -65,18 +81,28 @@ void PostgresGuard::watch() {
       if (stopping_) {
         return;
       }
-      asked_ = false;
+      was_asked = std::exchange(asked_, false) || was_asked;
+    }
+    if (given_up_.load()) {
+      continue;
     }
     try {
       probe();
+      if (was_asked) {
+        const PostgresConnection another(options_);  // those who failed need one, too
+        was_asked = false;
+      }
       if (!answered) {
         log_info("storage.restored");
       }
       answered = true;
       good_.store(true);
     } catch (const StatementFailed& failed) {
-      connection_.reset();
       good_.store(false);
+      if (failed.native_code == kPostgresFenced) {
+        give_up("another node has taken the database");
+        continue;
+      }
       if (answered) {
         log_error("storage.unreachable", {{"why", failed.error.text}});
       }
@@ -96,9 +122,30 @@ void PostgresGuard::probe() {
     } catch (const StatementFailed&) {
     }
   }
-  connection_ = std::make_unique<PostgresConnection>(options_);
+  connection_.reset();
+  auto fresh = std::make_unique<PostgresConnection>(options_);
+  if (options_.alone && fresh->owner() != options_.owner) {
+    throw StatementFailed{fail(Code::unavailable), kPostgresFenced};
+  }
+  connection_ = std::move(fresh);
   if (options_.alone && !take_lock()) {
-    throw StatementFailed{fail(Code::unavailable, "another node has taken this database meanwhile"), kPostgresOther};
+    connection_.reset();
+    throw StatementFailed{fail(Code::unavailable, "the lock of this database is held: by a connection of this node that the"
+                                                  " server takes for alive, or by another node"), kPostgresOther};
+  }
+}
+
+// Waits for the last transactions of the owner before.
+void PostgresGuard::take_over() {
+  for (int attempt = 1; options_.alone; ++attempt) {
+    try {
+      connection_->take_over(options_.owner);
+      return;
+    } catch (const StatementFailed& failed) {
+      if (failed.native_code != kPostgresAgain || attempt == kTakeOverAttempts) {
+        throw;
+      }
+    }
   }
 }
 

@@ -3,7 +3,8 @@
 //
 // A circuit breaker: after a failure every call is refused at once, until a thread of its own has got an answer from the
 // server; it asks immediately, then every second. The same connection holds the lock of a database that one node alone
-// may use; without the lock nothing is allowed.
+// may use; without the lock nothing is allowed. Who has the lock writes its name into `node_owner`, which each writing
+// transaction looks at. A node that finds another name there has memory that may not be true any more: on_failure().
 //
 // Owner: good() and note_failure() from any thread.
 #pragma once
@@ -29,15 +30,19 @@ class PostgresGuard {
 
   bool good() const { return good_.load(); }
   void note_failure();
+  // What is in memory may differ from what is stored: says so once, and allows nothing any more.
+  void give_up(std::string_view why);
 
  private:
   void watch();
   void probe();  // throws StatementFailed
+  void take_over();
   bool take_lock();
 
   const PostgresOptions& options_;
   std::unique_ptr<PostgresConnection> connection_;  // the watching thread's
   std::atomic<bool> good_{false};
+  std::atomic<bool> given_up_{false};
   std::mutex mutex_;
   std::condition_variable changed_;
   bool asked_ = false;     // guarded by mutex_

@@ -12,6 +12,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kTries = 5;  // of one closure by itself
+constexpr auto kApartWithin = std::chrono::seconds(3);  // all of a batch: who comes behind it waits as well
 constexpr auto kAfterCollision = std::chrono::milliseconds(5);
 // From the COMMIT on: with the last attempt to connect, whoever waits has an answer within about five seconds.
 constexpr auto kFindOutWithin = std::chrono::seconds(4);
@@ -50,6 +51,9 @@ void PostgresWriter::loop() {
       refuse(jobs);
     }
     JobRunner::finish(jobs);
+    if (unknown_) {
+      find_out_later();
+    }
   }
 }
 
@@ -81,8 +85,9 @@ void PostgresWriter::run_batch(std::span<Job* const> jobs) {
 }
 
 void PostgresWriter::run_apart(std::span<Job* const> jobs) {
+  const Clock::time_point until = Clock::now() + kApartWithin;
   for (Job* const& job : jobs) {
-    switch (run_alone(*job)) {
+    switch (Clock::now() < until ? run_alone(*job, until) : Outcome::silent) {
       case Outcome::done: break;
       case Outcome::failed:
       case Outcome::again:
@@ -100,12 +105,12 @@ void PostgresWriter::run_apart(std::span<Job* const> jobs) {
   }
 }
 
-PostgresWriter::Outcome PostgresWriter::run_alone(Job& job) {
+PostgresWriter::Outcome PostgresWriter::run_alone(Job& job, Clock::time_point until) {
   Job* const one = &job;
   Outcome outcome = Outcome::lost;
   int conflicts = 0;
   int losses = 0;
-  for (int attempt = 1; attempt <= kTries; ++attempt) {
+  for (int attempt = 1; attempt == 1 || (attempt <= kTries && Clock::now() < until); ++attempt) {
     outcome = run_together({&one, 1});
     if (outcome == Outcome::again) {
       std::this_thread::sleep_for(kAfterCollision * attempt);
@@ -129,7 +134,7 @@ PostgresWriter::Outcome PostgresWriter::run_together(std::span<Job* const> jobs)
 }
 
 PostgresWriter::Outcome PostgresWriter::run_closures(std::span<Job* const> jobs) {
-  connection_->begin_writing(id_, ++mark_);
+  connection_->begin_writing(id_, ++mark_, options_.owner);
   for (Job* const job : jobs) {
     Status status = JobRunner::run(*job, *connection_);
     const bool leftovers = !status.ok() && connection_->may_have_written();
@@ -165,6 +170,10 @@ PostgresWriter::Outcome PostgresWriter::outcome_of(const StatementFailed& failed
   }
   connection_->rollback();
   failure_ = failed.error;
+  if (failed.native_code == kPostgresFenced) {
+    guard_.give_up("another node has taken the database");
+    return Outcome::silent;
+  }
   if (!alone) {
     return Outcome::apart;
   }
@@ -194,8 +203,28 @@ PostgresWriter::Outcome PostgresWriter::find_out() {
     }
   }
   guard_.note_failure();
+  unknown_ = true;
   log_error("storage.commit_unknown");
   return Outcome::unknown;
+}
+
+// Whoever waited was told that it may have been stored. If it was, what is in memory does not know it.
+void PostgresWriter::find_out_later() {
+  while (unknown_ && !queue_.closed()) {
+    if (!connect()) {
+      std::this_thread::sleep_for(kConnectToFindOut);
+      continue;
+    }
+    try {
+      unknown_ = false;
+      if (connection_->last_mark(id_) == mark_) {
+        guard_.give_up("a change was stored whose answer was lost");
+      }
+    } catch (const StatementFailed&) {
+      unknown_ = true;
+      connection_.reset();
+    }
+  }
 }
 
 bool PostgresWriter::connect() {

@@ -40,11 +40,12 @@ class PostgresWriter {
 
   void run_batch(std::span<Job* const> jobs);
   void run_apart(std::span<Job* const> jobs);
-  Outcome run_alone(Job& job);
+  Outcome run_alone(Job& job, std::chrono::steady_clock::time_point until);
   Outcome run_together(std::span<Job* const> jobs);
   Outcome run_closures(std::span<Job* const> jobs);
   Outcome outcome_of(const StatementFailed& failed, bool alone);
   Outcome find_out();
+  void find_out_later();
   bool connect();
   static void refuse(std::span<Job* const> jobs);
 
@@ -54,6 +55,7 @@ class PostgresWriter {
   std::unique_ptr<PostgresConnection> connection_;
   const std::string id_;  // of this writer's row
   int64_t mark_ = 0;      // of the newest transaction
+  bool unknown_ = false;  // whether it was committed
   Error failure_;
   std::optional<std::chrono::steady_clock::time_point> committing_;  // since then
   Histogram& commit_seconds_;

@@ -50,7 +50,7 @@ async def test_words_of_many_scripts(server, content, words, matches):
 
 @pytest.mark.parametrize("words", [
     "'; DROP TABLE entries; --", '"unbalanced', 'x"', '""', "a*", "*", "a OR b", "NOT zebra", "a NEAR(b, 2)", "(", ")", "^zeb",
-    "content:zebra", "-content:zebra", "{content}: zebra", "a + b", "AND", "%", "_", "\\", "zebra\x00content", "\u2028", "🎉",
+    "content:zebra", "-content:zebra", "{content}: zebra", "a + b", "AND", "%", "_", "\\", "zebra\x00content", "\u2028", "🎉", "zzz“or“zebra",
     "\u202e",
 ])
 async def test_nothing_typed_is_syntax(server, words):

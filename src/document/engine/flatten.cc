@@ -30,7 +30,7 @@ Status append_array(simdjson::ondemand::array list, size_t depth_left, std::stri
   bool first = true;
   for (auto item : list) {
     value json;
-    if (std::move(item).get(json) != simdjson::SUCCESS) {
+    if (std::move(item).get(json) != simdjson::SUCCESS) {  // NOLINT(performance-move-const-arg): an rvalue is asked for
       return unreadable();
     }
     out += first ? "" : ",";

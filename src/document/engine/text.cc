@@ -70,7 +70,8 @@ const TextShape& Text::composed(uint64_t from, uint64_t to, TextShape& made) con
     }
     return made;
   }
-  const int level = std::bit_width(from ^ (to - 1)) - 1;
+  const int level = static_cast<int>(std::bit_width(from ^ (to - 1))) - 1;
+  TIDEMARK_CHECK(level >= 0);  // more than one step
   const uint64_t middle = (to - 1) >> level << level;
   const bool kept = to - from == uint64_t{2} << level;
   const uint64_t key = from << 6 | static_cast<uint64_t>(level);

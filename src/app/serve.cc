@@ -112,7 +112,7 @@ int serve(const ConfigSources& sources) {
   std::atomic<bool> storage_failed{false};
   options.on_storage_failure = [&storage_failed, main = pthread_self()] {
     storage_failed.store(true);
-    pthread_kill(main, SIGTERM);
+    pthread_kill(main, SIGTERM);  // NOLINT(bugprone-bad-signal-to-kill-thread): it is blocked, and waited for
   };
   auto node = Node::make(config, std::move(options));
   if (!node.ok()) {

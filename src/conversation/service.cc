@@ -372,6 +372,7 @@ Task<Result<std::vector<bool>>> Service::share(UserKey viewer, std::vector<std::
   co_return co_await database_.read([&](Transaction& tx) -> Result<std::vector<bool>> {
     const auto contacts = store::contacts_among(tx, viewer, users);
     std::vector<bool> visible;
+    visible.reserve(users.size());
     for (const std::string& user : users) {
       visible.push_back(user == viewer.user.str() ||
                         std::find(contacts.begin(), contacts.end(), user) != contacts.end());

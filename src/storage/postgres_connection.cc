@@ -296,6 +296,9 @@ void PostgresConnection::send(PostgresStatement& statement) {
   std::vector<const char*> values;
   std::vector<int> lengths;
   std::vector<int> formats;
+  values.reserve(statement.bound_);
+  lengths.reserve(statement.bound_);
+  formats.reserve(statement.bound_);
   for (size_t i = 0; i < statement.bound_; ++i) {
     const PostgresStatement::Value& value = statement.values_[i];
     values.push_back(value.null ? nullptr : value.text.c_str());
@@ -313,6 +316,7 @@ void PostgresConnection::send_command(const char* sql) { send_values(sql, {}, Aw
 
 void PostgresConnection::send_values(const char* sql, const std::vector<std::string>& values, Awaited::Kind kind) {
   std::vector<const char*> texts;
+  texts.reserve(values.size());
   for (const std::string& value : values) {
     texts.push_back(value.c_str());
   }

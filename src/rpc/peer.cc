@@ -1,5 +1,6 @@
 #include "rpc/peer.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "command/table.h"
@@ -22,7 +23,7 @@ Peer parse_peer(std::string_view text) {
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
   }
-  host = host.substr(0, host.find('%'));
+  host.resize(std::min(host.size(), host.find('%')));
   const auto address = parse_address(host);
   if (!address) {
     return peer;

@@ -244,7 +244,9 @@ Task<> Service::compact(LivePtr live) {
       store::floor_of(tx, stream, result.floor, result.floor_version);
       return result;
     });
-    more = compacted.ok() && compacted->more;
+    // Or there is a newer snapshot meanwhile, which found this under way.
+    const int64_t next = live->snapshot_version - options_.compact_after;
+    more = compacted.ok() && (compacted->more || next > std::max<int64_t>(version, 0));
     if (compacted.ok() && live->loaded) {
       live->details.floor = compacted->floor;
       live->details.floor_version = compacted->floor_version;

@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::string_view kSqlite = "sqlite:";
 constexpr storage::Sql kForgetCursors{"DELETE FROM cursors"};
+constexpr storage::Sql kSearchWorks{"SELECT 1", "SELECT length(unaccent('x'))"};
 constexpr auto kMigrationMax = std::chrono::hours(1);
 
 bool is_postgres(const Config& config) { return config.storage.url.starts_with("postgres"); }
@@ -157,6 +158,12 @@ Result<Store> open_store(const Config& config, MetricRegistry& metrics, const Cl
     }
   }
   store.migrations = *migrated;
+  const auto search_works = store.database->read_now([](storage::Transaction& tx) -> Result<bool> {
+    return tx.query(kSearchWorks).next();
+  });
+  if (!search_works.ok() && search_works.error().code == Code::internal) {
+    return about(path, fail(Code::unavailable, "the extension unaccent is not found: put its schema into the search_path"));
+  }
   const std::string fresh_epoch = make_uuid7(clock, random).str();
   const std::string fresh_key = random_hex(random);
   const auto values = store.database->write_now(

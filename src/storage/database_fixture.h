@@ -95,6 +95,7 @@ class PostgresSchema {
   // One statement over a connection of its own; the first value of its answer.
   static std::string run(const std::string& sql) {
     PGconn* const connection = PQconnectdb(server());
+    PQsetNoticeProcessor(connection, [](void*, const char*) {}, nullptr);
     PGresult* const result = PQexec(connection, sql.c_str());
     const ExecStatusType status = PQresultStatus(result);
     EXPECT_TRUE(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) << sql << ": " << PQerrorMessage(connection);

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "core/log.h"
+#include "storage/postgres_marks.h"
 #include "storage/postgres_text.h"
 
 namespace tidemark::storage {
@@ -13,7 +14,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kOldestServer = 130000;
-#define OWNER_LOCK "1953064045, 2"  // "tidm": a pair of numbers of our own
 constexpr auto kBeyondStatement = std::chrono::milliseconds(500);  // the server's own limit comes first
 
 StatementFailed unreachable(std::string text) { return {fail(Code::unavailable, std::move(text)), kPostgresLost}; }
@@ -33,93 +33,13 @@ PostgresFailure failure_of(std::string_view state) {
   return kPostgresOther;
 }
 
-constexpr Oid kBytea = 17;  // pg_type.dat
-
-std::string bytes_of(std::string_view hex) {
-  size_t size = 0;
-  unsigned char* const bytes = PQunescapeBytea(reinterpret_cast<const unsigned char*>(hex.data()), &size);
-  std::string result(reinterpret_cast<const char*>(bytes), bytes == nullptr ? 0 : size);
-  PQfreemem(bytes);
-  return result;
-}
-
-// Without the address and the names that libpq's text may hold beyond its first line.
+// Fit for one line: what follows are hints.
 std::string first_line(const char* text) {
   const std::string_view whole(text);
   return std::string(whole.substr(0, whole.find('\n')));
 }
 
 }  // namespace
-
-// -- statements ------------------------------------------------------------------------------------------------------
-
-void PostgresStatement::begin_again() {
-  bound_ = 0;
-  row_ = -1;
-  ran_ = false;
-  result_.reset();
-  unescaped_.clear();
-}
-
-bool PostgresStatement::next() {
-  if (!ran_) {
-    ran_ = true;
-    connection_.run(*this);
-  }
-  unescaped_.clear();
-  if (result_ != nullptr && row_ + 1 < PQntuples(result_.get())) {
-    ++row_;
-    return true;
-  }
-  begin_again();
-  return false;
-}
-
-int64_t PostgresStatement::integer(int column) const {
-  const char* const digits = PQgetvalue(result_.get(), row_, column);
-  int64_t value = 0;
-  std::from_chars(digits, digits + PQgetlength(result_.get(), row_, column), value);
-  return value;
-}
-
-std::string_view PostgresStatement::text(int column) const {
-  const std::string_view stored(PQgetvalue(result_.get(), row_, column),
-                                static_cast<size_t>(PQgetlength(result_.get(), row_, column)));
-  if (PQftype(result_.get(), column) == kBytea) {
-    return unescaped_.emplace_back(bytes_of(stored));
-  }
-  return is_escaped(stored) ? std::string_view(unescaped_.emplace_back(unescape_text(stored))) : stored;
-}
-
-PostgresStatement::Value& PostgresStatement::value_at(int index) {
-  bound_ = std::max(bound_, static_cast<size_t>(index));
-  if (values_.size() < bound_) {
-    values_.resize(bound_);
-  }
-  Value& value = values_[static_cast<size_t>(index) - 1];
-  value.null = value.binary = false;
-  return value;
-}
-
-void PostgresStatement::bind(int index, int64_t value) { value_at(index).text = std::to_string(value); }
-
-void PostgresStatement::bind(int index, std::string_view value) {
-  if (needs_escape(value)) {
-    value_at(index).text = escape_text(value);
-  } else {
-    value_at(index).text.assign(value);
-  }
-}
-
-void PostgresStatement::bind_bytes(int index, std::string_view value) {
-  Value& bytes = value_at(index);
-  bytes.text.assign(value);
-  bytes.binary = true;
-}
-
-void PostgresStatement::bind_null(int index) { value_at(index).null = true; }
-
-// -- the connection --------------------------------------------------------------------------------------------------
 
 PostgresConnection::PostgresConnection(const PostgresOptions& options, std::chrono::milliseconds connect_limit)
     : answer_limit_(options.statement_timeout + kBeyondStatement) {
@@ -167,8 +87,10 @@ void PostgresConnection::connect(const PostgresOptions& options, std::chrono::mi
 
 // https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-PQCONNECTSTARTPARAMS
 bool PostgresConnection::finish_connecting(Clock::time_point until) {
-  for (PostgresPollingStatusType wants = PGRES_POLLING_WRITING; !(connection_ == nullptr || PQstatus(connection_.get()) == CONNECTION_BAD);) {
-    pollfd descriptor{PQsocket(connection_.get()), static_cast<short>(wants == PGRES_POLLING_READING ? POLLIN : POLLOUT), 0};
+  PostgresPollingStatusType wants = PGRES_POLLING_WRITING;
+  while (PQstatus(connection_.get()) != CONNECTION_BAD) {
+    const short events = wants == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    pollfd descriptor{PQsocket(connection_.get()), events, 0};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now());
     if (left.count() <= 0 || ::poll(&descriptor, 1, static_cast<int>(left.count())) == 0) {
       connection_.reset();
@@ -186,11 +108,8 @@ void PostgresConnection::begin_writing(const std::string& writer, int64_t mark, 
   begun_ = fenced_ = false;
   send_command("BEGIN");
   // Who takes over waits for those who hold it; who begins after that sees another owner.
-  send_command("SELECT pg_advisory_xact_lock_shared(" OWNER_LOCK ")");
-  send_values("INSERT INTO commit_marks (writer, mark, at) SELECT $1::text, $2::bigint, now()"
-              " WHERE $3::text = '' OR EXISTS (SELECT 1 FROM node_owner WHERE owner = $3::text)"
-              " ON CONFLICT (writer) DO UPDATE SET mark = excluded.mark, at = excluded.at",
-              {writer, std::to_string(mark), owner}, Awaited::mark);
+  send_command(kShareOwnership);
+  send_values(kLeaveMark, {writer, std::to_string(mark), owner}, Awaited::mark);
 }
 
 void PostgresConnection::await_begun() {
@@ -236,26 +155,6 @@ void PostgresConnection::rollback() {
   }
   end_closure();
 }
-
-int64_t PostgresConnection::last_mark(const std::string& writer) {
-  const std::string digits = run("SELECT mark FROM commit_marks WHERE writer = $1 FOR UPDATE", {writer});
-  int64_t mark = 0;
-  std::from_chars(digits.data(), digits.data() + digits.size(), mark);
-  return mark;
-}
-
-void PostgresConnection::make_marks() {
-  run("CREATE TABLE IF NOT EXISTS commit_marks (writer TEXT PRIMARY KEY, mark BIGINT NOT NULL, at TIMESTAMPTZ NOT NULL)");
-  run("DELETE FROM commit_marks WHERE at < now() - interval '1 day'");
-  run("CREATE TABLE IF NOT EXISTS node_owner (one INTEGER PRIMARY KEY CHECK (one = 1), owner TEXT NOT NULL)");
-}
-
-void PostgresConnection::take_over(const std::string& owner) {
-  run("INSERT INTO node_owner (one, owner) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET owner = excluded.owner", {owner});
-  run("SELECT pg_advisory_xact_lock(" OWNER_LOCK ")");
-}
-
-std::string PostgresConnection::owner() { return run("SELECT owner FROM node_owner"); }
 
 void PostgresConnection::end_closure() { may_have_written_ = false; }
 

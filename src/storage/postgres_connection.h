@@ -13,11 +13,12 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "storage/database.h"
+#include "storage/postgres_statement.h"
 
 namespace tidemark::storage {
 
@@ -43,49 +44,6 @@ struct PostgresOptions {
   size_t batch_jobs_max = 256;    // closures in one transaction
 };
 
-class PostgresConnection;
-
-class PostgresStatement final : public Statement {
- public:
-  PostgresStatement(PostgresConnection& connection, std::string name, std::string sql, bool writes)
-      : connection_(connection), name_(std::move(name)), sql_(std::move(sql)), writes_(writes) {}
-
-  bool next() override;
-  bool is_null(int column) const override { return PQgetisnull(result_.get(), row_, column) == 1; }
-  int64_t integer(int column) const override;
-  std::string_view text(int column) const override;
-  void bind(int index, int64_t value) override;
-  void bind(int index, std::string_view value) override;
-  void bind_bytes(int index, std::string_view value) override;
-  void bind_null(int index) override;
-
- private:
-  friend class PostgresConnection;
-  struct Value {
-    std::string text;
-    bool null = false;
-    bool binary = false;
-  };
-  struct Clearer {
-    void operator()(PGresult* result) const { PQclear(result); }
-  };
-
-  void begin_again();  // forgets values and rows
-  Value& value_at(int index);
-
-  PostgresConnection& connection_;
-  const std::string name_;
-  const std::string sql_;
-  const bool writes_;
-  bool prepared_ = false;
-  std::vector<Value> values_;
-  size_t bound_ = 0;  // so many of them
-  std::unique_ptr<PGresult, Clearer> result_;
-  int row_ = -1;
-  bool ran_ = false;
-  mutable std::deque<std::string> unescaped_;  // texts of the current row that were stored in another form
-};
-
 class PostgresConnection final : public Transaction {
  public:
   static constexpr std::chrono::milliseconds kConnectLimit{2000};
@@ -95,7 +53,7 @@ class PostgresConnection final : public Transaction {
   ~PostgresConnection() override;
 
   // Sent with the first statement. The transaction leaves `mark` in the row of `writer`, and has the row locked until it
-  // ends (see PostgresWriter). Not where another than `owner` owns the database; an empty one is not looked for.
+  // ends (storage/postgres_marks.h). Not where another than `owner` owns the database; an empty one is not looked for.
   void begin_writing(const std::string& writer, int64_t mark, const std::string& owner);
   void begin_reading();  // one snapshot for all that is read
   // After it the server has begun, and holds the row: nearly always that was answered with the first statement.
@@ -105,18 +63,10 @@ class PostgresConnection final : public Transaction {
   bool commit();
   void commit_later();   // after reading: the answer is taken with that of the next statement
   void rollback();       // never throws; a connection that cannot is lost
-  // The last mark of the writer that was committed, 0 if none was. Waits for a transaction that still holds the row; throws
-  // kPostgresAgain when that takes too long.
-  int64_t last_mark(const std::string& writer);
-  // The tables of the marks and of the owner, if they are not there; without marks that nobody has left for a day.
-  void make_marks();
-  // Owns the database from now on: transactions of another owner have ended, or will fail.
-  void take_over(const std::string& owner);
-  std::string owner();
-
   void end_closure();  // rows and values that the closure used may be forgotten
   bool may_have_written() const { return may_have_written_; }
   bool lost() const { return PQstatus(connection_.get()) != CONNECTION_OK; }
+  int backend() const { return PQbackendPID(connection_.get()); }  // the server's process
   // One statement that is not kept, and waits for it; the first column of the first row.
   std::string run(const std::string& sql, const std::vector<std::string>& values = {});
 

@@ -11,6 +11,7 @@
 namespace tidemark::storage {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -56,10 +57,12 @@ class PostgresDatabase : public DatabaseFixture {
                         " AND backend_type = 'client backend'");
   }
   // The guard notices by itself; until then calls answer `unavailable`.
-  void await_healthy() {
-    while (!database_->healthy()) {
-      std::this_thread::yield();
+  static void await_health(const Database& database, bool healthy) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (database.healthy() != healthy && std::chrono::steady_clock::now() < until) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
+    ASSERT_EQ(database.healthy(), healthy);
   }
 
   WorkerPool two_{2, clock_};
@@ -69,21 +72,9 @@ TEST_F(PostgresDatabase, ConnectionsThatWereCutAreMadeAgain) {
   ASSERT_NO_FATAL_FAILURE(open_postgres());
   for (int64_t id = 1; id <= 10; ++id) {
     cut_all();
-    Status stored = database_->write_now(adding(id));
-    while (!stored.ok()) {
-      ASSERT_EQ(stored.error().code, Code::unavailable);
-      await_healthy();
-      stored = database_->write_now(adding(id));
-      if (!stored.ok() && stored.error().code == Code::conflict) {
-        break;  // `unavailable` means that it may have been stored
-      }
-    }
-    int64_t count = count_things(*database_);
-    while (count < 0) {
-      await_healthy();
-      count = count_things(*database_);
-    }
-    EXPECT_EQ(count, id);
+    ASSERT_NO_FATAL_FAILURE(await_health(*database_, true));
+    EXPECT_TRUE(database_->write_now(adding(id)).ok()) << "over another connection";
+    EXPECT_EQ(count_things(*database_), id);
   }
 }
 
@@ -99,7 +90,6 @@ TEST_F(PostgresDatabase, AClosureWhoseConnectionBreaksRunsAgainOverANewOne) {
   });
   EXPECT_TRUE(stored.ok());
   EXPECT_EQ(runs, 2);
-  await_healthy();
   EXPECT_EQ(count_things(*database_), 1);
 }
 
@@ -179,8 +169,9 @@ TEST_F(PostgresDatabase, AMistakeInAStatementIsInternalAndHarmsNoOther) {
 // A database of its own: advisory locks belong to the whole database, and other tests run in theirs, too.
 class OwnDatabase {
  public:
-  explicit OwnDatabase(const std::string& name) : name_("tidemark_" + name + "_" + std::to_string(::getpid())) {
-    PostgresSchema::run("CREATE DATABASE " + name_);
+  explicit OwnDatabase(const std::string& name, const std::string& form = {})
+      : name_("tidemark_" + name + "_" + std::to_string(::getpid())) {
+    PostgresSchema::run("CREATE DATABASE " + name_ + " " + form);
   }
   OwnDatabase(const OwnDatabase&) = delete;
   OwnDatabase& operator=(const OwnDatabase&) = delete;
@@ -242,13 +233,10 @@ TEST_F(PostgresDatabase, IsNotReadyWhileNobodyMayWriteAndRecovers) {
   ASSERT_TRUE(make_things(**node).ok());
   PostgresSchema::run("ALTER DATABASE " + own.name() + " SET default_transaction_read_only = on");
   PostgresSchema::run("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '" + own.name() + "'");
-  while ((*node)->healthy()) {
-    EXPECT_FALSE((*node)->write_now(adding(1)).ok());
-  }
+  EXPECT_FALSE((*node)->write_now(adding(1)).ok());
+  ASSERT_NO_FATAL_FAILURE(await_health(**node, false));
   PostgresSchema::run("ALTER DATABASE " + own.name() + " RESET default_transaction_read_only");
-  while (!(*node)->healthy()) {
-    std::this_thread::yield();
-  }
+  ASSERT_NO_FATAL_FAILURE(await_health(**node, true));
   EXPECT_TRUE((*node)->write_now(adding(1)).ok());
   EXPECT_EQ(count_things(**node), 1);
 }
@@ -269,38 +257,55 @@ TEST_F(PostgresDatabase, ADatabaseIsForOneNodeAlone) {
   EXPECT_TRUE(storage::open_postgres(options, others).ok()) << "the first one has gone";
 }
 
-TEST_F(PostgresDatabase, AUrlThatCannotBeReadIsNotShown) {
-  PostgresOptions options;
-  options.url = "postgresql://somebody:ge%heim@host/x";
+Error refused(const PostgresOptions& options) {
   MetricRegistry metrics;
   const auto opened = storage::open_postgres(options, metrics);
-  ASSERT_FALSE(opened.ok());
-  EXPECT_THAT(opened.error().text, Not(HasSubstr("heim")));
+  return opened.ok() ? fail(Code::internal, "it was opened") : opened.error();
 }
 
-TEST_F(PostgresDatabase, AServerThatIsNotThereIsNamedWithoutThePassword) {
+TEST_F(PostgresDatabase, WhatCannotBeOpenedIsNamedWithoutItsPassword) {
   PostgresOptions options;
   options.url = "postgresql://somebody:geheim@127.0.0.1:1/nowhere";
-  MetricRegistry metrics;
-  const auto opened = storage::open_postgres(options, metrics);
-  ASSERT_FALSE(opened.ok());
-  EXPECT_EQ(opened.error().code, Code::unavailable);
-  EXPECT_THAT(opened.error().text, HasSubstr("PostgreSQL cannot be reached"));
-  EXPECT_THAT(opened.error().text, Not(HasSubstr("geheim")));
+  EXPECT_EQ(refused(options).code, Code::unavailable);
+  EXPECT_THAT(refused(options).text, AllOf(HasSubstr("PostgreSQL cannot be reached"), Not(HasSubstr("geheim"))));
+  options.url = "postgresql://somebody:ge%heim@host/x";
+  EXPECT_THAT(refused(options).text, AllOf(HasSubstr("storage.url"), Not(HasSubstr("heim"))));
 }
 
 TEST_F(PostgresDatabase, ADatabaseThatIsNotUtf8IsRefused) {
-  ASSERT_NO_FATAL_FAILURE(open_postgres());
-  const std::string name = "tidemark_ascii_" + std::to_string(::getpid());
-  PostgresSchema::run("CREATE DATABASE " + name + " ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+  const OwnDatabase own("ascii", "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+  EXPECT_THAT(refused(own.options()).text, HasSubstr("UTF8"));
+}
+
+TEST_F(PostgresDatabase, ABatchTakesNoMoreThanItMay) {
   PostgresOptions options;
-  options.url = PostgresSchema::server();
-  options.url.replace(options.url.rfind('/') + 1, std::string::npos, name);
-  MetricRegistry metrics;
-  const auto opened = storage::open_postgres(options, metrics);
-  ASSERT_FALSE(opened.ok());
-  EXPECT_THAT(opened.error().text, HasSubstr("UTF8"));
-  PostgresSchema::run("DROP DATABASE " + name + " WITH (FORCE)");
+  options.batch_jobs_max = 4;
+  ASSERT_NO_FATAL_FAILURE(open_postgres(options));
+  const auto before = batches();
+  {
+    HeldWriter held(*database_);
+    submit(adding_many(1, 5));
+  }
+  for (const auto& answer : answers()) {
+    EXPECT_TRUE(answer->ok());
+  }
+  EXPECT_EQ(batches()[2] - before[2], 1u) << "four";
+  EXPECT_EQ(batches()[0] - before[0], 2u) << "the one that held the writer, and the fifth";
+}
+
+TEST_F(PostgresDatabase, OneMoreThanTheQueueHoldsIsRefused) {
+  PostgresOptions options;
+  options.queue_jobs_max = 3;
+  ASSERT_NO_FATAL_FAILURE(open_postgres(options));
+  {
+    HeldWriter held(*database_);
+    submit(adding_many(1, 4));
+  }
+  const auto all = answers();
+  EXPECT_TRUE(all[2]->ok());
+  ASSERT_FALSE(all[3]->ok());
+  EXPECT_EQ(all[3]->error().code, Code::unavailable);
+  EXPECT_EQ(count_things(*database_), 3);
 }
 
 }  // namespace

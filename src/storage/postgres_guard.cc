@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/log.h"
+#include "storage/postgres_marks.h"
 
 namespace tidemark::storage {
 namespace {
@@ -14,22 +15,21 @@ constexpr auto kBetweenProbes = std::chrono::seconds(1);
 constexpr int kLockAttempts = 30;
 constexpr int kTakeOverAttempts = 10;  // each waits for a lock
 constexpr auto kBetweenLockAttempts = std::chrono::milliseconds(100);
-// "tidm", 1: a pair of numbers of our own (https://www.postgresql.org/docs/15/explicit-locking.html#ADVISORY-LOCKS).
-constexpr const char* kTakeLock = "SELECT CASE WHEN pg_try_advisory_lock(1953064045, 1) THEN 'mine' ELSE '' END";
 
 }  // namespace
 
 Status PostgresGuard::start() {
   try {
     connection_ = std::make_unique<PostgresConnection>(options_);
-    for (int attempt = 1; options_.alone && !take_lock(); ++attempt) {
+    for (int attempt = 1; options_.alone && !take_lock(*connection_); ++attempt) {
       if (attempt == kLockAttempts) {
         return fail(Code::unavailable, "another node uses this database: stop it, or give this one its own database");
       }
       std::this_thread::sleep_for(kBetweenLockAttempts);
     }
-    connection_->make_marks();
-    take_over();
+    make_marks(*connection_);
+    take_database();
+    backend_ = connection_->backend();
   } catch (const StatementFailed& failed) {
     return failed.error;
   }
@@ -61,7 +61,6 @@ void PostgresGuard::note_failure() {
 }
 
 void PostgresGuard::give_up(std::string_view why) {
-  good_.store(false);
   if (given_up_.exchange(true)) {
     return;
   }
@@ -124,22 +123,23 @@ void PostgresGuard::probe() {
   }
   connection_.reset();
   auto fresh = std::make_unique<PostgresConnection>(options_);
-  if (options_.alone && fresh->owner() != options_.owner) {
+  if (options_.alone && owner_of(*fresh) != options_.owner) {
     throw StatementFailed{fail(Code::unavailable), kPostgresFenced};
   }
-  connection_ = std::move(fresh);
-  if (options_.alone && !take_lock()) {
-    connection_.reset();
-    throw StatementFailed{fail(Code::unavailable, "the lock of this database is held: by a connection of this node that the"
-                                                  " server takes for alive, or by another node"), kPostgresOther};
+  if (options_.alone && !take_lock(*fresh)) {
+    end_lock_of(*fresh, backend_);
+    throw StatementFailed{fail(Code::unavailable, "the lock of this database is held: by an old connection of this node,"
+                                                  " which is being ended, or by another node"), kPostgresOther};
   }
+  connection_ = std::move(fresh);
+  backend_ = connection_->backend();
 }
 
 // Waits for the last transactions of the owner before.
-void PostgresGuard::take_over() {
+void PostgresGuard::take_database() {
   for (int attempt = 1; options_.alone; ++attempt) {
     try {
-      connection_->take_over(options_.owner);
+      take_over(*connection_, options_.owner);
       return;
     } catch (const StatementFailed& failed) {
       if (failed.native_code != kPostgresAgain || attempt == kTakeOverAttempts) {
@@ -148,7 +148,5 @@ void PostgresGuard::take_over() {
     }
   }
 }
-
-bool PostgresGuard::take_lock() { return connection_->run(kTakeLock) == "mine"; }
 
 }  // namespace tidemark::storage

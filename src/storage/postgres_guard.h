@@ -28,7 +28,7 @@ class PostgresGuard {
   Status start();
   void stop();
 
-  bool good() const { return good_.load(); }
+  bool good() const { return good_.load() && !given_up_.load(); }
   void note_failure();
   // What is in memory may differ from what is stored: says so once, and allows nothing any more.
   void give_up(std::string_view why);
@@ -36,11 +36,11 @@ class PostgresGuard {
  private:
   void watch();
   void probe();  // throws StatementFailed
-  void take_over();
-  bool take_lock();
+  void take_database();
 
   const PostgresOptions& options_;
   std::unique_ptr<PostgresConnection> connection_;  // the watching thread's
+  int backend_ = 0;                                 // the server's process at its other end, or at that of the one before
   std::atomic<bool> good_{false};
   std::atomic<bool> given_up_{false};
   std::mutex mutex_;

@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "core/random.h"
 #include "core/uuid.h"
+#include "storage/postgres_marks.h"
 
 namespace tidemark::storage {
 namespace {
@@ -13,7 +14,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kTries = 5;  // of one closure by itself
 constexpr auto kApartWithin = std::chrono::seconds(3);  // all of a batch: who comes behind it waits as well
-constexpr auto kAfterCollision = std::chrono::milliseconds(5);
+// Two that wait for each other give up at the same moment: without chance they would meet again and again.
+constexpr uint64_t kAfterCollisionMs = 50;  // at most, times the attempts
 // From the COMMIT on: with the last attempt to connect, whoever waits has an answer within about five seconds.
 constexpr auto kFindOutWithin = std::chrono::seconds(4);
 constexpr auto kConnectToFindOut = std::chrono::milliseconds(1000);
@@ -113,7 +115,8 @@ PostgresWriter::Outcome PostgresWriter::run_alone(Job& job, Clock::time_point un
   for (int attempt = 1; attempt == 1 || (attempt <= kTries && Clock::now() < until); ++attempt) {
     outcome = run_together({&one, 1});
     if (outcome == Outcome::again) {
-      std::this_thread::sleep_for(kAfterCollision * attempt);
+      const uint64_t longest = kAfterCollisionMs * static_cast<uint64_t>(attempt);
+      std::this_thread::sleep_for(std::chrono::milliseconds(SystemRandom().below(longest)));
     } else if (!(outcome == Outcome::conflict && ++conflicts == 1) && !(outcome == Outcome::lost && ++losses == 1)) {
       break;
     }
@@ -122,7 +125,8 @@ PostgresWriter::Outcome PostgresWriter::run_alone(Job& job, Clock::time_point un
 }
 
 PostgresWriter::Outcome PostgresWriter::run_together(std::span<Job* const> jobs) {
-  if (!connect()) {
+  // Another transaction would write over the mark of the one that is not known yet.
+  if (unknown_ || !connect()) {
     return Outcome::silent;
   }
   committing_.reset();
@@ -193,7 +197,7 @@ PostgresWriter::Outcome PostgresWriter::find_out() {
       if (connection_ == nullptr || connection_->lost()) {
         connection_ = std::make_unique<PostgresConnection>(options_, kConnectToFindOut);
       }
-      const bool committed = connection_->last_mark(id_) == mark_;
+      const bool committed = last_mark(*connection_, id_) == mark_;
       log_info("storage.commit_resolved", {{"committed", committed}});
       return committed ? Outcome::done : Outcome::lost;
     } catch (const StatementFailed& failed) {
@@ -217,7 +221,7 @@ void PostgresWriter::find_out_later() {
     }
     try {
       unknown_ = false;
-      if (connection_->last_mark(id_) == mark_) {
+      if (last_mark(*connection_, id_) == mark_) {
         guard_.give_up("a change was stored whose answer was lost");
       }
     } catch (const StatementFailed&) {

@@ -13,8 +13,9 @@ import time
 import pytest
 
 from support import commands
+from support.chat import all_messages, make_group
 from support.load import Load
-from support.names import text, uniques
+from support.names import new_id, text, uniques
 from support.patience import patiently
 from support.postgres import PostgresServer
 from support.proxy import Proxy
@@ -48,6 +49,8 @@ class CommitCutter(Proxy):
         self.plan = []        # "lost" or "answer lost": what happens to the next COMMITs
         self.doomed = set()   # writers to the node whose next data is not handed on
         self.done = []
+        self.refusing = False  # nobody new is let through
+        self.then_refuse = False  # from the next cut on
 
     def url(self, database_url):
         return database_url.replace(f":{self.server.port}/", f":{self.port}/")
@@ -68,8 +71,14 @@ class CommitCutter(Proxy):
             writer.write(data)
             await writer.drain()
 
-    @staticmethod
-    def abort(pair):
+    async def accept(self, reader, writer):
+        if self.refusing:
+            writer.transport.abort()
+            return
+        await super().accept(reader, writer)
+
+    def abort(self, pair):
+        self.refusing = self.refusing or self.then_refuse
         for each in pair:
             each.transport.abort()
 
@@ -89,6 +98,28 @@ class CommitCutter(Proxy):
             loop.close()
 
 
+class BlackHole(CommitCutter):
+    """Connections that are swallowed stay open on both sides, and nothing goes through them any more."""
+
+    def __init__(self, server):
+        super().__init__(server)
+        self.swallowed = set()
+
+    def swallow(self):
+        self.swallowed.update(writer for pair in self.pairs for writer in pair)
+
+    async def hand_on(self, reader, writer):
+        while (data := await reader.read(1 << 16)) and writer not in self.swallowed:
+            writer.write(data)
+            await writer.drain()
+        if writer in self.swallowed:
+            await asyncio.Event().wait()
+
+
+def until_answered(server, path, status):
+    return any(server.get(path).status == status for _ in patiently(25, 0.02))
+
+
 @pytest.mark.limit(max(120, CUTS * 5))
 async def test_a_commit_whose_answer_is_lost_is_found_out(postgres, own_server):
     database = postgres.fresh_database()
@@ -104,6 +135,83 @@ async def test_a_commit_whose_answer_is_lost_is_found_out(postgres, own_server):
     assert "storage.commit_resolved" in server.log_text()
 
 
+@pytest.mark.parametrize("fate", ["answer lost", "lost"])
+def test_a_commit_that_cannot_be_found_out_in_time(postgres, own_server, fate):
+    """What was stored although its sender was told otherwise is unknown to the node's memory: that node ends."""
+    alice, bob = uniques("alice", "bob")
+    with CommitCutter(postgres).in_a_thread() as cutter:
+        server = own_server(settings(cutter.url(postgres.fresh_database())))
+        chat = make_group(server, alice, bob)
+        message = {"conversation_id": chat, "content": text(), "id": new_id()}
+        cutter.then_refuse = True
+        cutter.plan.append(fate)
+        begin = time.monotonic()
+        assert server.api("POST", "/messages", alice, message).status == 503
+        assert time.monotonic() - begin < ANSWER_LIMIT + 1
+        cutter.then_refuse = cutter.refusing = False
+        if fate == "answer lost":
+            assert server.wait() == 1
+            assert "storage.given_up" in server.log_text()
+            server.process = None
+            server.restart()
+        else:
+            assert until_answered(server, "/readyz", 200)
+        assert server.api("POST", "/messages", alice, message).status in (200, 201)
+        assert [one["content"] for one in all_messages(server, bob, chat)].count(message["content"]) == 1
+        server.stop()
+
+
+def test_a_node_locked_out_by_its_own_old_connection_ends_that(postgres, own_server):
+    """Something between keeps the old connections open on PostgreSQL's side and lets nothing through."""
+    alice, bob = uniques("alice", "bob")
+    with BlackHole(postgres).in_a_thread() as hole:
+        server = own_server(settings(hole.url(postgres.fresh_database())))
+        assert server.api("POST", "/messages", alice, {"to": bob, "content": text()}).status == 201
+        hole.swallow()
+        assert until_answered(server, "/readyz", 503)
+        assert until_answered(server, "/readyz", 200)
+        assert server.api("POST", "/messages", alice, {"to": bob, "content": text()}).status == 201
+        server.stop()
+
+
+@pytest.mark.limit(120)
+async def test_a_node_that_was_taken_over_ends(postgres, own_server):
+    database = postgres.fresh_database()
+    first, second = own_server(settings(database)), None
+    alice, bob, carol = uniques("alice", "bob", "carol")
+    group = make_group(first, alice, bob, carol)
+    first.process.send_signal(signal.SIGSTOP)
+    try:
+        postgres.query("postgres", "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                                   " WHERE application_name = 'tidemark'")
+        second = own_server(settings(database) | {"node.id": "second"})
+        assert second.api("DELETE", f"/conversations/{group}/members/{carol}", alice).status == 200
+    finally:
+        first.process.send_signal(signal.SIGCONT)
+    late = {"conversation_id": group, "content": text()}
+    with contextlib.suppress(OSError):  # it may have ended already
+        assert first.api("POST", "/messages", carol, late).status >= 400
+    assert first.wait() == 1
+    assert "another node has taken the database" in first.log_text()
+    first.process = None
+    assert late["content"] not in [one["content"] for one in all_messages(second, alice, group)]
+
+
+async def test_devices_start_again_from_a_restored_dump(postgres, own_server):
+    server = own_server(settings(postgres.fresh_database()))
+    alice, bob = uniques("alice", "bob")
+    a, b = await server.connect(alice, "phone"), await server.connect(bob, "phone")
+    chat = (await a.say_many(3, to=bob))[0]["conversation_id"]
+    await b.received(chat, 3)
+    await b.close()
+    await a.close()
+    await asyncio.to_thread(server.stop)
+    postgres.query(server.settings["storage.url"], "DELETE FROM store WHERE name = 'epoch'")
+    await asyncio.to_thread(server.restart)
+    again = await server.connect(bob, "phone")
+    await again.received(chat, 3)
+
+
 @pytest.mark.limit(max(180, RESTARTS * 30))
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
 async def test_postgres_restarts_under_load(postgres, own_server, how):
@@ -112,19 +220,11 @@ async def test_postgres_restarts_under_load(postgres, own_server, how):
         for _ in range(RESTARTS):
             await load.progress(50)
             await asyncio.to_thread(postgres.stop, how)
-            assert await answer_of(server, "/readyz", 503)
+            assert await asyncio.to_thread(until_answered, server, "/readyz", 503)
             await asyncio.to_thread(postgres.start)
-            assert await answer_of(server, "/readyz", 200)
+            assert await asyncio.to_thread(until_answered, server, "/readyz", 200)
             await load.progress(50)
             await load.check()
-
-
-async def answer_of(server, path, status):
-    for _ in patiently(15):
-        if (await asyncio.to_thread(server.get, path)).status == status:
-            return True
-        await asyncio.sleep(0.02)
-    return False
 
 
 @pytest.mark.limit(120)
@@ -145,7 +245,7 @@ async def test_a_frozen_postgres_leaves_no_request_without_an_answer(postgres, o
         assert (await asyncio.to_thread(server.get, "/readyz")).status == 503
     finally:
         postgres.signal_all(signal.SIGCONT)
-    assert await answer_of(server, "/readyz", 200)
+    assert await asyncio.to_thread(until_answered, server, "/readyz", 200)
     async with Load(server, window=1) as load:
         await load.progress(50)
         postgres.signal_all(signal.SIGSTOP)

@@ -69,7 +69,7 @@ class PostgresDatabase final : public Database {
   }
 
   void read_loop() {
-    std::unique_ptr<PostgresConnection> connection;
+    KeptConnection kept;
     std::vector<Job*> jobs;
     for (;;) {
       reads_.take(jobs, 1, 1, [] {});
@@ -77,8 +77,8 @@ class PostgresDatabase final : public Database {
         return;
       }
       Status status = fail(Code::unavailable);
-      if (guard_.good() && !run_read(connection, *jobs[0], status)) {
-        run_read(connection, *jobs[0], status);  // over a new connection
+      if (guard_.good() && !run_read(kept, *jobs[0], status)) {
+        run_read(kept, *jobs[0], status);  // over a new connection
       }
       JobRunner::set_status(*jobs[0], std::move(status));
       JobRunner::finish(jobs);
@@ -86,16 +86,12 @@ class PostgresDatabase final : public Database {
   }
 
   // False: the connection turned out to be broken.
-  bool run_read(std::unique_ptr<PostgresConnection>& connection, Job& job, Status& status) {
-    if (connection == nullptr || connection->lost()) {
-      try {
-        connection = std::make_unique<PostgresConnection>(options_);
-      } catch (const StatementFailed&) {
-        guard_.note_failure();  // which says why
-        status = fail(Code::unavailable);
-        return true;
-      }
+  bool run_read(KeptConnection& kept, Job& job, Status& status) {
+    if (!guard_.renew(kept)) {
+      status = fail(Code::unavailable);
+      return true;
     }
+    const auto& connection = kept.connection;
     try {
       connection->begin_reading();
       status = JobRunner::run(job, *connection);
@@ -107,7 +103,6 @@ class PostgresDatabase final : public Database {
         guard_.note_failure();
       }
       if (failed.native_code == kPostgresLost) {
-        connection.reset();
         return false;
       }
       connection->rollback();

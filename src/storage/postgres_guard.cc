@@ -60,6 +60,22 @@ void PostgresGuard::note_failure() {
   changed_.notify_one();
 }
 
+bool PostgresGuard::renew(KeptConnection& kept) {
+  const uint64_t generation = generation_.load();
+  if (kept.connection != nullptr && !kept.connection->lost() && kept.generation == generation) {
+    return true;
+  }
+  kept.connection.reset();
+  try {
+    kept.connection = std::make_unique<PostgresConnection>(options_);
+    kept.generation = generation;
+    return true;
+  } catch (const StatementFailed&) {
+    note_failure();  // the watching thread says why
+    return false;
+  }
+}
+
 void PostgresGuard::give_up(std::string_view why) {
   if (given_up_.exchange(true)) {
     return;
@@ -95,7 +111,10 @@ void PostgresGuard::watch() {
         log_info("storage.restored");
       }
       answered = true;
-      good_.store(true);
+      if (!good_.load()) {
+        generation_.fetch_add(1);
+        good_.store(true);
+      }
     } catch (const StatementFailed& failed) {
       good_.store(false);
       if (failed.native_code == kPostgresFenced) {

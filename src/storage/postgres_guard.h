@@ -19,6 +19,12 @@
 
 namespace tidemark::storage {
 
+// What a storage thread keeps of a connection; the guard makes it.
+struct KeptConnection {
+  std::unique_ptr<PostgresConnection> connection;
+  uint64_t generation = 0;  // made after so many failures
+};
+
 class PostgresGuard {
  public:
   explicit PostgresGuard(const PostgresOptions& options) : options_(options) {}
@@ -30,6 +36,9 @@ class PostgresGuard {
 
   bool good() const { return good_.load() && !given_up_.load(); }
   void note_failure();
+  // A connection that can be used, made anew if it is lost or older than the newest failure: what made one fall silent
+  // may have taken all. False: there is none to be had; the failure is noted.
+  bool renew(KeptConnection& kept);
   // What is in memory may differ from what is stored: says so once, and allows nothing any more.
   void give_up(std::string_view why);
 
@@ -40,9 +49,10 @@ class PostgresGuard {
 
   const PostgresOptions& options_;
   std::unique_ptr<PostgresConnection> connection_;  // the watching thread's
-  int backend_ = 0;                                 // the server's process at its other end, or at that of the one before
+  int backend_ = 0;  // the server's process at its other end, or at that of the one before
   std::atomic<bool> good_{false};
   std::atomic<bool> given_up_{false};
+  std::atomic<uint64_t> generation_{0};
   std::mutex mutex_;
   std::condition_variable changed_;
   bool asked_ = false;     // guarded by mutex_

@@ -126,7 +126,7 @@ PostgresWriter::Outcome PostgresWriter::run_alone(Job& job, Clock::time_point un
 
 PostgresWriter::Outcome PostgresWriter::run_together(std::span<Job* const> jobs) {
   // Another transaction would write over the mark of the one that is not known yet.
-  if (unknown_ || !connect()) {
+  if (unknown_ || !guard_.renew(kept_)) {
     return Outcome::silent;
   }
   committing_.reset();
@@ -138,20 +138,20 @@ PostgresWriter::Outcome PostgresWriter::run_together(std::span<Job* const> jobs)
 }
 
 PostgresWriter::Outcome PostgresWriter::run_closures(std::span<Job* const> jobs) {
-  connection_->begin_writing(id_, ++mark_, options_.owner);
+  kept_.connection->begin_writing(id_, ++mark_, options_.owner);
   for (Job* const job : jobs) {
-    Status status = JobRunner::run(*job, *connection_);
-    const bool leftovers = !status.ok() && connection_->may_have_written();
-    connection_->end_closure();
+    Status status = JobRunner::run(*job, *kept_.connection);
+    const bool leftovers = !status.ok() && kept_.connection->may_have_written();
+    kept_.connection->end_closure();
     JobRunner::set_status(*job, std::move(status));
     if (leftovers) {
-      connection_->rollback();
+      kept_.connection->rollback();
       return jobs.size() == 1 ? Outcome::done : Outcome::apart;
     }
   }
-  connection_->await_begun();
+  kept_.connection->await_begun();
   committing_ = Clock::now();
-  if (!connection_->commit()) {
+  if (!kept_.connection->commit()) {
     failure_ = fail(Code::unavailable);
     return Outcome::apart;
   }
@@ -169,10 +169,10 @@ PostgresWriter::Outcome PostgresWriter::outcome_of(const StatementFailed& failed
     if (committing_) {
       return find_out();
     }
-    connection_.reset();
+    kept_.connection.reset();
     return silent ? Outcome::silent : Outcome::lost;
   }
-  connection_->rollback();
+  kept_.connection->rollback();
   failure_ = failed.error;
   if (failed.native_code == kPostgresFenced) {
     guard_.give_up("another node has taken the database");
@@ -190,19 +190,19 @@ PostgresWriter::Outcome PostgresWriter::outcome_of(const StatementFailed& failed
 
 // COMMIT was sent and no answer came.
 PostgresWriter::Outcome PostgresWriter::find_out() {
-  connection_.reset();
+  kept_.connection.reset();
   for (const Clock::time_point until = *committing_ + kFindOutWithin; Clock::now() < until;
        std::this_thread::sleep_for(kBetweenQuestions)) {
     try {
-      if (connection_ == nullptr || connection_->lost()) {
-        connection_ = std::make_unique<PostgresConnection>(options_, kConnectToFindOut);
+      if (kept_.connection == nullptr || kept_.connection->lost()) {
+        kept_.connection = std::make_unique<PostgresConnection>(options_, kConnectToFindOut);
       }
-      const bool committed = last_mark(*connection_, id_) == mark_;
+      const bool committed = last_mark(*kept_.connection, id_) == mark_;
       log_info("storage.commit_resolved", {{"committed", committed}});
       return committed ? Outcome::done : Outcome::lost;
     } catch (const StatementFailed& failed) {
       if (failed.native_code != kPostgresAgain) {
-        connection_.reset();
+        kept_.connection.reset();
       }
     }
   }
@@ -215,33 +215,19 @@ PostgresWriter::Outcome PostgresWriter::find_out() {
 // Whoever waited was told that it may have been stored. If it was, what is in memory does not know it.
 void PostgresWriter::find_out_later() {
   while (unknown_ && !queue_.closed()) {
-    if (!connect()) {
+    if (!guard_.renew(kept_)) {
       std::this_thread::sleep_for(kConnectToFindOut);
       continue;
     }
     try {
       unknown_ = false;
-      if (last_mark(*connection_, id_) == mark_) {
+      if (last_mark(*kept_.connection, id_) == mark_) {
         guard_.give_up("a change was stored whose answer was lost");
       }
     } catch (const StatementFailed&) {
       unknown_ = true;
-      connection_.reset();
+      kept_.connection.reset();
     }
-  }
-}
-
-bool PostgresWriter::connect() {
-  if (connection_ != nullptr && !connection_->lost()) {
-    return true;
-  }
-  try {
-    connection_ = std::make_unique<PostgresConnection>(options_);
-    return true;
-  } catch (const StatementFailed&) {
-    connection_.reset();
-    guard_.note_failure();  // which says why
-    return false;
   }
 }
 

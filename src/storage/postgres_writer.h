@@ -46,13 +46,12 @@ class PostgresWriter {
   Outcome outcome_of(const StatementFailed& failed, bool alone);
   Outcome find_out();
   void find_out_later();
-  bool connect();
   static void refuse(std::span<Job* const> jobs);
 
   const PostgresOptions& options_;
   PostgresGuard& guard_;
   JobQueue queue_;
-  std::unique_ptr<PostgresConnection> connection_;
+  KeptConnection kept_;
   const std::string id_;  // of this writer's row
   int64_t mark_ = 0;      // of the newest transaction
   bool unknown_ = false;  // whether it was committed
